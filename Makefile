@@ -1,0 +1,97 @@
+# isocenter: `make` lists what there is to do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export ISOCENTER_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/isocenter
+export CLUSTER ?= local
+export PATH := $(CURDIR)/.venv/bin:$(ISOCENTER_CACHE)/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/hack
+ifeq ($(CLUSTER),local)
+export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
+endif
+# Paths that are linted, type-checked and formatted.
+SOURCES := libs services operator pipeline devcloud tests hack
+TYPED := libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: demo demo-down
+demo: cluster images ## run the whole chain on a real study: scanner to trained model
+	python -m demo run
+
+demo-down: init ## end the demo and, when it is local, the cluster
+	python -m demo down
+	@if [ "$(CLUSTER)" = local ]; then hack/cluster/down.sh --purge; fi
+
+.PHONY: test check
+test: ## pass every test there is, on a machine that has nothing installed
+	hack/tiers.sh check images demo cluster-tests system
+
+check: ## what needs no cluster: lint, types, unit, contract, chart
+	hack/tiers.sh lint type verify unit contract chart
+
+.PHONY: init lint type unit contract chart cluster-tests system
+init: ## install the development environment into .venv
+	@hack/venv.sh
+
+lint: init ## style, import contracts, shell, YAML
+	ruff check $(SOURCES)
+	ruff format --check $(SOURCES)
+	lint-imports
+	git ls-files '*.sh' .ci/run | xargs shellcheck -x
+	yamllint -s .
+
+type: init ## static types, strict
+	mypy $(addsuffix /src,$(TYPED)) hack/demo hack/generate
+
+unit: init ## small tests, many, no network beyond loopback
+	pytest -q -n 2 tests/unit tests/repo $(wildcard devcloud/tests)
+
+contract: init ## the product against the local AWS, over HTTP
+	pytest -q tests/contract
+
+chart: init helm ## the charts, rendered and checked
+	pytest -q tests/chart
+
+cluster-tests: cluster ## the charts and resources against a real API server
+	pytest -q tests/cluster
+
+system: init ## the chain that `make demo` ran, asserted
+	pytest -q tests/system
+
+.PHONY: helm cluster cluster-up cluster-down images skaffold
+helm: 
+	@hack/cluster/tools.sh helm kubeconform
+
+cluster-up: ## start the local Kubernetes (from source, cached)
+	hack/cluster/packages.sh
+	hack/cluster/tools.sh kubernetes etcd helm coredns local-path-provisioner
+	hack/cluster/up.sh
+
+cluster-down: ## end the local Kubernetes
+	hack/cluster/down.sh
+
+cluster: init
+	@if [ "$(CLUSTER)" = local ]; then $(MAKE) --no-print-directory cluster-up; fi
+
+images: cluster ## build and push the images that changed
+	@if [ "$(CLUSTER)" = local ]; then hack/cluster/base-image.sh; fi
+	hack/images.sh
+
+skaffold: ## build skaffold from source, for `skaffold dev`
+	hack/cluster/tools.sh skaffold
+
+.PHONY: generate verify lock format
+generate: init ## write CRDs, values.schema.json, references, coverage
+	python -m generate
+
+verify: init ## fail when something generated is stale
+	python -m generate --check
+
+lock: init ## resolve constraints.txt anew
+	hack/lock.sh
+
+format: init ## format the Python sources
+	ruff check --fix -q $(SOURCES) || true
+	ruff format $(SOURCES)

@@ -1,0 +1,1 @@
+"""AWS HealthImaging for development: real DICOM in, real HTJ2K out."""

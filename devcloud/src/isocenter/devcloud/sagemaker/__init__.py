@@ -1,0 +1,1 @@
+"""SageMaker pipelines: definitions parsed, executions walked, steps really run."""

@@ -1,0 +1,1 @@
+"""`make demo`: the whole chain on a real study, on the cluster in use."""

@@ -1,0 +1,1 @@
+"""What two or more isocenter processes use, and nothing else."""

@@ -1,0 +1,1 @@
+"""The operator and the intake process: custom resources, and AWS events to them."""

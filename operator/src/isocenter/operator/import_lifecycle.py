@@ -1,0 +1,263 @@
+"""The life of a DICOMImportJob: what follows from what was seen. Pure.
+
+The counterpart of ``lifecycle`` for imports. COMPLETED of HealthImaging does not
+mean that every file was imported: the job's output manifest tells, and may be
+there only a while after the job has ended.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from isocenter.core.healthimaging.client import ImportJob
+from isocenter.core.healthimaging.import_output import ImportSummary
+from isocenter.operator.conditions import Condition, ConditionStatus, with_condition
+from isocenter.operator.resources import DICOMImportJobStatus, ImportedImageSet
+from isocenter.operator.resources.dicom_import_job import ImportPhase
+
+COMPLETED = "Completed"
+ALL_IMPORTED = "AllInstancesImported"
+
+_PHASES: dict[str, ImportPhase] = {
+    "SUBMITTED": "Submitted",
+    "IN_PROGRESS": "InProgress",
+}
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Check the input and start the import job."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Read the job and, once it has completed, its output manifest."""
+
+    job_id: str
+
+
+Action = Submit | Watch | None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """HealthImaging accepted the job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The job as it is now; ``summary`` is None while there is no manifest."""
+
+    job: ImportJob
+    summary: ImportSummary | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something stood in the way of the action; ``final`` ends the import."""
+
+    reason: str
+    message: str
+    final: bool = False
+
+
+Observation = Submitted | Seen | Problem | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The status to store, and what to do next."""
+
+    status: DICOMImportJobStatus
+    action: Action
+
+
+def decide(
+    status: DICOMImportJobStatus,
+    observed: Observation,
+    *,
+    generation: int,
+    at: datetime,
+    output_wait: timedelta,
+) -> Decision:
+    """The next status and action.
+
+    Args:
+        generation: ``metadata.generation`` of the resource.
+        at: now.
+        output_wait: how long after the end of a job its manifest is waited for.
+    """
+    if status.terminal:
+        return Decision(status, None)
+    status = status.model_copy(update={"observed_generation": generation})
+    match observed:
+        case Submitted():
+            status = _with(
+                status,
+                {
+                    "phase": "Submitted",
+                    "job_id": observed.job_id,
+                    "start_time": at,
+                    "message": "the import job was accepted",
+                },
+                (COMPLETED, "Unknown", "InProgress", ""),
+                at,
+            )
+        case Seen():
+            status = _seen(status, observed, at, output_wait)
+        case Problem():
+            status = _hindered(status, observed, at)
+        case None if status.phase is None:
+            status = _with(
+                status,
+                {"phase": "Pending", "message": "about to be submitted"},
+                (COMPLETED, "Unknown", "Pending", ""),
+                at,
+            )
+        case None:
+            pass
+    return Decision(status, _action(status))
+
+
+def _action(status: DICOMImportJobStatus) -> Action:
+    if status.terminal:
+        return None
+    return Watch(status.job_id) if status.job_id else Submit()
+
+
+def _seen(
+    status: DICOMImportJobStatus, seen: Seen, at: datetime, output_wait: timedelta
+) -> DICOMImportJobStatus:
+    job = seen.job
+    if job.status == "FAILED":
+        message = job.message or "HealthImaging gave no reason"
+        return _with(
+            status,
+            {"phase": "Failed", "completion_time": at, "message": message},
+            (COMPLETED, "False", "ImportJobFailed", message),
+            at,
+        )
+    if job.status != "COMPLETED":
+        known = job.status in _PHASES
+        return _with(
+            status,
+            {
+                "phase": _PHASES.get(job.status, status.phase),
+                "message": (
+                    "the import job is under way"
+                    if known
+                    else f"status {job.status!r} is not known to this version"
+                ),
+            },
+            (
+                COMPLETED,
+                "Unknown",
+                "InProgress" if known else "StatusNotKnown",
+                "",
+            ),
+            at,
+        )
+    ended = status.completion_time or at
+    update = {"completion_time": ended, "output_s3_uri": job.output_s3_uri}
+    if seen.summary is not None:
+        return _summarised(status.model_copy(update=update), seen.summary, at)
+    message = f"{job.output_s3_uri} has no job-output-manifest.json"
+    if at - ended < output_wait:
+        return _with(
+            status,
+            update | {"phase": "InProgress", "message": f"{message} yet"},
+            (COMPLETED, "Unknown", "AwaitingOutput", message),
+            at,
+        )
+    status = _with(
+        status,
+        update | {"phase": "Completed", "message": message},
+        (COMPLETED, "True", "ImportJobCompleted", ""),
+        at,
+    )
+    return _with(status, {}, (ALL_IMPORTED, "Unknown", "OutputMissing", message), at)
+
+
+def _summarised(
+    status: DICOMImportJobStatus, summary: ImportSummary, at: datetime
+) -> DICOMImportJobStatus:
+    scanned = summary.number_of_scanned_files
+    imported = summary.number_of_imported_files
+    failed = (
+        summary.number_of_files_with_customer_error
+        + summary.number_of_files_with_server_error
+    )
+    verdict: ConditionStatus = "True"
+    reason = "AllImported"
+    message = f"{imported} of {scanned} files were imported"
+    if imported == 0 or failed or imported < scanned:
+        verdict = "False"
+        reason = "SomeFilesFailed" if imported else "NothingImported"
+        where = summary.failure_output_s3_uri or summary.output_s3_uri
+        message += (
+            f", {failed} failed "
+            f"({summary.number_of_files_with_customer_error} for what is in the file, "
+            f"{summary.number_of_files_with_server_error} for an error of the "
+            f"service): each is named with its error in {where}"
+        )
+    status = _with(
+        status,
+        {
+            "phase": "Completed",
+            "scanned": scanned,
+            "imported": imported,
+            "failed": failed,
+            "image_sets": tuple(
+                ImportedImageSet(
+                    id=made.image_set_id,
+                    version_id=(
+                        None
+                        if made.image_set_version is None
+                        else str(made.image_set_version)
+                    ),
+                    is_primary=made.is_primary,
+                )
+                for made in summary.image_sets_summary
+            ),
+            "message": message,
+        },
+        (COMPLETED, "True", "ImportJobCompleted", ""),
+        at,
+    )
+    return _with(status, {}, (ALL_IMPORTED, verdict, reason, message), at)
+
+
+def _hindered(
+    status: DICOMImportJobStatus, problem: Problem, at: datetime
+) -> DICOMImportJobStatus:
+    update: dict[str, object] = {
+        "phase": status.phase or "Pending",
+        "message": problem.message,
+    }
+    if problem.final:
+        update |= {"phase": "Failed", "completion_time": at}
+    verdict: ConditionStatus = "False" if problem.final else "Unknown"
+    return _with(
+        status, update, (COMPLETED, verdict, problem.reason, problem.message), at
+    )
+
+
+def _with(
+    status: DICOMImportJobStatus,
+    update: dict[str, object],
+    new: tuple[str, ConditionStatus, str, str],
+    at: datetime,
+) -> DICOMImportJobStatus:
+    kind, verdict, reason, message = new
+    conditions: Sequence[Condition] = with_condition(
+        status.conditions,
+        kind=kind,
+        status=verdict,
+        reason=reason,
+        message=message,
+        generation=status.observed_generation,
+        at=at,
+    )
+    return status.model_copy(update={**update, "conditions": conditions})

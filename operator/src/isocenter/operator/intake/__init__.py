@@ -1,0 +1,1 @@
+"""Intake: AWS's events and a periodic sweep become custom resources."""

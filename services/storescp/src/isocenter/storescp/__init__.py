@@ -1,0 +1,1 @@
+"""DICOM Store SCP: association to durable spool to S3 batches."""

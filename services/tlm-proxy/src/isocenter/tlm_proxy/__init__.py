@@ -1,0 +1,1 @@
+"""Tile-level-marker proxy: resolution levels of HealthImaging frames over HTTP."""

@@ -1,0 +1,141 @@
+"""The product chart as helm renders it."""
+
+import re
+
+import pytest
+import yaml
+from generate.processes import PROCESSES
+from support.rendering import CHART, HelmError, environment, render, workloads
+
+NAMES = {
+    "storescp": "isocenter-storescp",
+    "tlmProxy": "isocenter-tlm-proxy",
+    "fetcher": "isocenter-fetcher",
+    "operator": "isocenter-operator",
+    "intake": "isocenter-intake",
+}
+
+
+def test_every_pod_is_restricted(manifests):
+    for name, pod in workloads(manifests).items():
+        security = pod["spec"]["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in pod["spec"]["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert container["resources"]["limits"]["memory"], name
+
+
+def test_services_select_pods_and_their_ports_exist(manifests):
+    for (kind, name), service in manifests.items():
+        if kind != "Service":
+            continue
+        selector = service["spec"]["selector"].items()
+        chosen = [
+            pod
+            for pod in workloads(manifests).values()
+            if selector <= pod["metadata"]["labels"].items()
+        ]
+        assert len(chosen) == 1, name
+        ports = {p["name"] for p in chosen[0]["spec"]["containers"][0]["ports"]}
+        assert {p["targetPort"] for p in service["spec"]["ports"]} <= ports
+
+
+def test_service_accounts_exist(manifests):
+    for name, pod in workloads(manifests).items():
+        account = pod["spec"]["serviceAccountName"]
+        assert ("ServiceAccount", account) in manifests, name
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.component)
+def test_environment_loads_as_settings(manifests, process, monkeypatch):
+    pod = workloads(manifests)[NAMES[process.component]]
+    env = environment(pod)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    if "namespace" in process.filled:
+        monkeypatch.setenv(f"{process.prefix}NAMESPACE", "imaging")
+    settings = process.settings()
+    mine = {name for name in env if name.startswith(process.prefix)}
+    fields = {f"{process.prefix}{field}".upper() for field in type(settings).model_fields}
+    assert mine <= fields
+    for field in process.filled - {"namespace"}:
+        assert f"{process.prefix}{field}".upper() in mine, "the chart fills it in"
+
+
+def test_settings_reach_the_process():
+    manifests = render(CHART / "ci" / "everything.yaml")
+    env = environment(workloads(manifests)["isocenter-storescp"])
+    assert env["STORESCP_AE_TITLE"] == "IMAGING"
+    assert env["STORESCP_PLAIN_PORT"] == "11112"
+    assert env["AWS_REGION"] == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("storescp.config.ae_titel=X", "ae_titel"),
+        ("storescp.imagee=x", "imagee"),
+        ("operator.config.bucket=x", "bucket"),
+        ("tlmProxy.replicas=many", "replicas"),
+        ("storescp.service.type=Magic", "type"),
+        ("platform.buckets=x", "buckets"),
+    ],
+)
+def test_a_typo_is_refused_by_name(minimal, setting, named):
+    with pytest.raises(HelmError, match=named):
+        render(minimal, sets=(setting,))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "platform.bucket",
+        "platform.datastore_id",
+        "platform.queue_url",
+        "platform.import_role_arn",
+        "aws.region",
+        "storescp.image",
+        "storescp.tlsSecret",
+        "tlmProxy.image",
+        "fetcher.image",
+        "operator.image",
+    ],
+)
+def test_a_missing_value_is_named(minimal, value):
+    with pytest.raises(HelmError, match=f"{re.escape(value)} is required"):
+        render(minimal, sets=(f"{value}=",))
+
+
+def test_components_can_be_left_out(minimal):
+    off = ("storescp", "tlmProxy", "fetcher", "operator", "intake")
+    manifests = render(minimal, sets=tuple(f"{name}.enabled=false" for name in off))
+    kinds = {kind for kind, _ in manifests}
+    assert kinds == {"CustomResourceDefinition"}
+
+
+def test_crds_are_kept_unless_told_otherwise(minimal):
+    key = ("CustomResourceDefinition", "trainingruns.isocenter.dev")
+    kept = render(minimal)[key]
+    assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    bare = render(minimal, sets=("crds.keep=false",))[key]
+    assert "helm.sh/resource-policy" not in bare["metadata"].get("annotations", {})
+    assert key not in render(minimal, sets=("crds.enabled=false",))
+
+
+def test_every_value_is_described_or_a_plain_member():
+    text = (CHART / "values.yaml").read_text()
+    for component in yaml.safe_load(text):
+        assert re.search(rf"^# -- .*\n{component}:", text, re.M), component
+
+
+def test_pipeline_job_is_renamed_when_its_content_changes():
+    def job(*sets: str) -> str:
+        manifests = render(CHART / "ci" / "everything.yaml", sets=sets)
+        return next(name for kind, name in manifests if kind == "Job")
+
+    assert job() == job()
+    assert job() != job("pipeline.image=registry.example/other:2")

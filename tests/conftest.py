@@ -1,0 +1,21 @@
+"""Tiers by path: a test's folder says what it needs."""
+
+from pathlib import Path
+
+import pytest
+
+TIERS = ("cluster", "system")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    for item in items:
+        if not item.path.is_relative_to(root):
+            continue
+        tier = item.path.relative_to(root).parts[0]
+        if tier in TIERS:
+            item.add_marker(tier)
+        if tier in {"contract", "cluster", "system"} and not item.get_closest_marker(
+            "timeout"
+        ):
+            item.add_marker(pytest.mark.timeout(300))

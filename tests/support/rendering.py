@@ -1,0 +1,60 @@
+"""The product chart, rendered by helm."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "isocenter"
+LOCAL_AWS_VALUES = ROOT / "charts" / "devcloud" / "isocenter-values.yaml"
+IMAGES = tuple(
+    f"{key}.image=registry.example/{key.lower()}:1"
+    for key in ("storescp", "tlmProxy", "fetcher", "operator", "pipeline")
+)
+
+Manifest = dict[str, Any]
+
+
+class HelmError(Exception):
+    """helm refused; the text is what it said."""
+
+
+def render(*values: Path, sets: tuple[str, ...] = ()) -> dict[tuple[str, str], Manifest]:
+    """Manifests by (kind, name); two of the same name are an error."""
+    command = [
+        *("helm", "template", "isocenter", str(CHART), "--namespace", "imaging"),
+        *("--kube-version", "1.34"),
+    ]
+    for file in values:
+        command += ["--values", str(file)]
+    for each in sets:
+        command += ["--set", each]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HelmError(done.stderr)
+    found: dict[tuple[str, str], Manifest] = {}
+    for manifest in yaml.safe_load_all(done.stdout):
+        if manifest is None:
+            continue
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        if key in found:
+            raise HelmError(f"{key} is rendered twice")
+        found[key] = manifest
+    return found
+
+
+def workloads(manifests: dict[tuple[str, str], Manifest]) -> dict[str, Manifest]:
+    """Pod templates by the workload's name."""
+    return {
+        name: manifest["spec"]["template"]
+        for (kind, name), manifest in manifests.items()
+        if kind in {"Deployment", "StatefulSet", "Job"}
+    }
+
+
+def environment(pod: Manifest) -> dict[str, str]:
+    """Plain environment variables of a pod's only container."""
+    (container,) = pod["spec"]["containers"]
+    return {e["name"]: e["value"] for e in container["env"] if "value" in e}
