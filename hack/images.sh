@@ -37,16 +37,17 @@ copied() {
     }'
 }
 
-# A digest over names, contents and permissions of the inputs, as git sees
-# them: ignored files (caches, compiled Python) do not count.
-tag() {
+# The build's context: the inputs as git sees them, without what is ignored
+# (caches, compiled Python). Owners, times and umask are taken out, so equal
+# inputs make equal archives; and what is hashed is what is built, even when
+# somebody saves a file meanwhile. The time is one that zip files can hold.
+context() { # DOCKERFILE ARCHIVE
   local -a paths
   mapfile -t paths < <(copied "$1")
-  git ls-files -z -co --exclude-standard -- "$1" constraints.txt .dockerignore "${paths[@]}" |
+  git ls-files -z -co --exclude-standard -- "$1" .dockerignore "${paths[@]}" |
     sort -zu |
     while IFS= read -r -d '' path; do [[ ! -e $path ]] || printf '%s\0' "$path"; done |
-    tar -c --null -T - --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=go=rX |
-    sha256sum | cut -c1-12
+    tar -c --null -T - -f "$2" --mtime=2000-01-01T00:00Z --owner=0 --group=0 --numeric-owner --mode=u+w,go=rX
 }
 
 pushed() { # REPOSITORY TAG
@@ -71,13 +72,21 @@ build_arguments() {
   done
 }
 
-make_image() { # DOCKERFILE REFERENCE
+make_image() { # DOCKERFILE REFERENCE ARCHIVE
   local -a arguments
   mapfile -t arguments < <(build_arguments "$1")
   # The host's network: package registries are reached the way the host
   # reaches them, whatever resolver or proxy on loopback that takes.
-  docker build --network host -f "$1" -t "$2" "${arguments[@]}" . >&2
+  docker build --network host -f "$1" -t "$2" "${arguments[@]}" - <"$3" >&2
   docker push -q "$2" >&2
+}
+
+remember() { # NAME REFERENCE; another run may be writing its own
+  (
+    flock 8
+    { grep -v "^$1=" "$CACHE/images.env" || true; echo "$1=$2"; } >"$CACHE/images.env.new" 2>/dev/null
+    mv "$CACHE/images.env.new" "$CACHE/images.env"
+  ) 8>"$CACHE/images.lock"
 }
 
 list=
@@ -94,21 +103,23 @@ done
 docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
 
 mkdir -p "$CACHE"
+archive=$(mktemp)
+trap 'rm -f "$archive"' EXIT
 for name in "$@"; do
   file=$(dockerfile "$name")
   repository=${REGISTRY#*/}/isocenter/$name
   [[ $REGISTRY == */* ]] || repository=isocenter/$name
-  version=$(tag "$file")
+  context "$file" "$archive"
+  version=$(sha256sum "$archive" | cut -c1-12)
   reference=$REGISTRY/isocenter/$name:$version
   if [[ -z $list ]]; then
     if ! pushed "$repository" "$version"; then
       "$CLUSTER_SOURCE/base-image.sh" >&2
       began=$SECONDS
-      make_image "$file" "$reference"
+      make_image "$file" "$reference" "$archive"
       echo "built and pushed $name in $((SECONDS - began)) s" >&2
     fi
-    { grep -v "^$name=" "$CACHE/images.env" 2>/dev/null || true; echo "$name=$reference"; } >"$CACHE/images.env.$$"
-    mv "$CACHE/images.env.$$" "$CACHE/images.env"
+    remember "$name" "$reference"
   fi
   echo "$name=$reference"
 done

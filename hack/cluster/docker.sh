@@ -48,7 +48,7 @@ YAML
 make_pause_archive() {
   local program archive
   program=$(readlink -f "$BIN/pause")
-  archive=$IMAGES/pause-$(basename "$(dirname "$program")").tar
+  archive=$IMAGES/sandbox-$(basename "$(dirname "$program")").tar
   if [[ ! -s $archive ]]; then
     mkdir -p "$IMAGES"
     tar -c -C "$(dirname "$program")" --owner=0 --group=0 pause |

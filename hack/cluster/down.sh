@@ -23,7 +23,7 @@ if [[ ! -d $CLUSTER ]]; then
   echo "There is no cluster."
   exit 0
 fi
-exec 9>"$CLUSTER/lock"
+exec 9>"$CACHE/cluster.lock"
 flock 9
 
 # The shims of our containerd, known by the socket they were given.
@@ -55,6 +55,8 @@ signal() { # SIGNAL PID...
 
 end_pods() {
   local -a found
+  read -ra found <<<"$(shims | tr '\n' ' ')"
+  echo "stopping ${#found[@]} pods"
   read -ra found <<<"$(containers | tr '\n' ' ')"
   signal TERM "${found[@]}"
   for ((i = 0; i < 50; i++)); do
@@ -69,7 +71,6 @@ end_pods() {
   done
   read -ra found <<<"$(shims | tr '\n' ' ')"
   signal KILL "${found[@]}"
-  echo "stopped ${#found[@]} pod sandboxes"
 }
 
 unmount_all() {
@@ -77,8 +78,8 @@ unmount_all() {
   # The last mounted first. Octal escapes stand for blanks in a path.
   while read -r target; do
     umount --lazy "$(printf '%b' "$target")" 2>/dev/null || true
-  done < <(awk -v a="$CLUSTER/kubelet/" -v b="$RUNTIME/" \
-    'index($2, a) == 1 || index($2, b) == 1 { print $2 }' /proc/mounts | tac)
+  done < <(awk -v a="$CLUSTER/kubelet" -v b="$RUNTIME/" \
+    '$2 == a || index($2, a "/") == 1 || index($2, b) == 1 { print $2 }' /proc/mounts | tac)
 }
 
 # The kubelet first: it would start again what is ended here.
@@ -92,9 +93,6 @@ stop etcd
 stop registry
 stop dockerd 20
 unmount_all
-if [[ -x $BIN/kube-proxy ]]; then
-  "$BIN/kube-proxy" --cleanup >/dev/null 2>&1 || true
-fi
 remove_network
 # Groups of ended pods; a busy one would refuse and stay.
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true

@@ -66,8 +66,20 @@ prepare_network() {
 JSON
 }
 
+# The chains of kube-proxy, of the kubelet and of the portmap plugin. What is
+# not theirs is written back as it was, counters included.
+remove_kubernetes_rules() {
+  local tables before after
+  for tables in iptables ip6tables; do
+    before=$("$tables-save" -c 2>/dev/null) || continue
+    after=$(grep -vE '(^:|-A |-j )(KUBE|CNI)-' <<<"$before" || true)
+    [[ $before == "$after" ]] || "$tables-restore" -w -c <<<"$after"
+  done
+}
+
 remove_network() {
   each_rule remove_rule
+  remove_kubernetes_rules
   ip link delete cni0 2>/dev/null || true
   ip address delete "$NODE_ADDRESS/32" dev lo 2>/dev/null || true
   rm -rf "$CLUSTER/cni/leases"

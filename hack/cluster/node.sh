@@ -80,7 +80,11 @@ start_kube_proxy() {
     --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0
 }
 
+# A node counts as Ready until its heartbeat has been missing for a while; only
+# one that is younger than the kubelet comes from the kubelet that runs now.
 node_ready() {
-  [[ $(kubectl get node "$NODE_NAME" \
-    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
+  local status heartbeat
+  read -r status heartbeat < <(kubectl get node "$NODE_NAME" -o \
+    'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}')
+  [[ $status == True && ! $heartbeat < $(date -u -r "$PIDS/kubelet.pid" +%FT%TZ) ]]
 }

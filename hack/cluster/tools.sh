@@ -78,16 +78,23 @@ need_go() {
 
 # build TOOL: leaves $BUILDS/TOOL/VERSION-HASH/TOOL and links to it.
 build() {
-  local tool=$1 module package version flags sources names directory began
+  local tool=$1 module package version flags sources names directory began lock
   describe "$tool"
   directory=$BUILDS/$tool/$version-$(cat "${sources[@]}" <(echo "$flags $package") | sha256sum | cut -c1-12)
   if [[ ! -x $directory/$tool ]]; then
     need_go
+    # Two runs at a time would compile the same thing twice. The lock is the
+    # tool's own: whoever needs another one does not wait.
+    exec {lock}>"$BUILDS/$tool.lock"
+    flock -n "$lock" || { echo "waiting for another run that builds $tool ..."; flock "$lock"; }
+  fi
+  if [[ ! -x $directory/$tool ]]; then
     echo "building $tool $version ..."
     began=$SECONDS
     mkdir -p "$directory"
-    # A build that is killed leaves only a file that nobody looks at.
-    (cd "$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$flags" \
+    # A build that is killed leaves only a file that nobody looks at. GOGC: the
+    # compiler spends a quarter of its time collecting garbage otherwise.
+    (cd "$module" && GOGC=${GOGC:-800} CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$flags" \
       -o "$directory/$tool.unfinished" "$package")
     mv "$directory/$tool.unfinished" "$directory/$tool"
     echo "built $tool $version in $((SECONDS - began)) s"
@@ -103,12 +110,6 @@ build() {
 
 [[ $# -gt 0 ]] || usage
 mkdir -p "$BIN" "$BUILDS"
-# Two runs at a time would compile the same things twice.
-exec {lock}>"$CACHE/tools.lock"
-if ! flock -n "$lock"; then
-  echo "waiting for another run of tools.sh ..."
-  flock "$lock"
-fi
 for tool in "$@"; do
   build "$tool"
 done

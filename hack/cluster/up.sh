@@ -17,7 +17,7 @@ if [[ $EUID -ne 0 ]]; then
 fi
 
 mkdir -p "$LOGS" "$PIDS"
-exec 9>"$CLUSTER/lock"
+exec 9>"$CACHE/cluster.lock"
 if ! flock -n 9; then
   echo "waiting for another up.sh or down.sh ..."
   flock 9

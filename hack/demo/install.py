@@ -10,6 +10,7 @@ from demo.place import (
     images,
     local_cluster,
 )
+from demo.ready import ready
 from demo.shell import apply, kubectl, run, say
 
 TRIGGER = "every-image-set"
@@ -31,18 +32,22 @@ def _namespace(name: str) -> None:
 def _helm(release: str, namespace: str, *arguments: str) -> None:
     run(
         *("helm", "upgrade", "--install", release, str(ROOT / "charts" / release)),
-        *("--namespace", namespace, "--wait", "--wait-for-jobs", "--timeout", "8m"),
+        *("--namespace", namespace),
         *arguments,
     )
 
 
 def install() -> None:
-    """Install or upgrade everything; returns when all of it is ready."""
+    """Install or upgrade everything; returns when all of it is ready.
+
+    The images are passed by content, so what has not changed is left running.
+    """
     image = images()
     _namespace(AWS_NAMESPACE)
     _namespace(NAMESPACE)
     say("installing charts/devcloud (the local AWS)")
     _helm("devcloud", AWS_NAMESPACE, "--set-string", f"image={image['devcloud']}")
+    ready(AWS_NAMESPACE)
     install_secret()
     say("installing charts/isocenter")
     _helm(
@@ -54,6 +59,7 @@ def install() -> None:
         *("--set-string", f"pipeline.image={image['trainer']}"),
         *(_node_port() if local_cluster() else ()),
     )
+    ready(NAMESPACE)
     apply_trigger()
 
 

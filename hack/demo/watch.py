@@ -1,36 +1,15 @@
 """What happens to a study that was sent, told while it happens."""
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from demo.place import NAMESPACE
-from demo.shell import DemoError, get, say
-
-T = TypeVar("T")
-_HEARTBEAT_S = 10.0
+from demo.shell import DemoError, get
+from demo.waiting import until
 
 
 def names(kind: str) -> set[str]:
     """Names of all resources of a kind."""
     return {item["metadata"]["name"] for item in get(NAMESPACE, kind)}
-
-
-def _until(look: Callable[[], tuple[str, T | None]], limit_s: float) -> T:
-    """Look every second until there is a result; tell each change of the text."""
-    started = time.monotonic()
-    told, told_at = "", 0.0
-    while True:
-        text, result = look()
-        now = time.monotonic()
-        if text != told or now - told_at > _HEARTBEAT_S:
-            say(text if text != told else f"{text} (still, {now - started:.0f} s)")
-            told, told_at = text, now
-        if result is not None:
-            return result
-        if now - started > limit_s:
-            raise DemoError(f"not done after {limit_s:.0f} s: {text}")
-        time.sleep(1)
 
 
 def import_job(known: set[str], *, limit_s: float = 240) -> dict[str, Any]:
@@ -52,7 +31,7 @@ def import_job(known: set[str], *, limit_s: float = 240) -> dict[str, Any]:
             raise DemoError(f"{text}: {status.get('message')}")
         return text, job if phase == "Completed" else None
 
-    return _until(look, limit_s)
+    return until(look, limit_s)
 
 
 def training_runs(job: dict[str, Any], *, limit_s: float = 600) -> list[dict[str, Any]]:
@@ -78,7 +57,7 @@ def training_runs(job: dict[str, Any], *, limit_s: float = 600) -> list[dict[str
         text = "; ".join(_describe(run) for run in runs)
         return text, runs if len(ended) == len(runs) else None
 
-    return _until(look, limit_s)
+    return until(look, limit_s)
 
 
 def _phase(run: dict[str, Any]) -> str:

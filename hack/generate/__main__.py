@@ -5,7 +5,7 @@ from pathlib import Path
 
 from generate.settings_reference import settings_reference
 from generate.values_schema import values_schema
-from isocenter.operator.crd import crd_files
+from isocenter.operator.crd import files as crd_files
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "isocenter"

@@ -7,7 +7,7 @@ from isocenter.fetcher.settings import FetcherSettings
 from isocenter.operator.intake.settings import IntakeSettings
 from isocenter.operator.settings import OperatorSettings
 from isocenter.storescp.settings import StoreScpSettings
-from isocenter.tlm_proxy.settings import TlmProxySettings
+from isocenter.tlm_proxy.settings import Settings as TlmProxySettings
 
 
 @dataclass(frozen=True)

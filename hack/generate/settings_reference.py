@@ -15,7 +15,7 @@ Each process reads its settings once, at start, from environment variables; a wr
 one stops the start and is named. Lists and maps are written as JSON. In the chart a
 setting is a key of `<component>.config`, spelled as in the first column; those marked
 *chart* are filled in by the chart itself. Region, credentials and endpoints are AWS's
-own variables (`AWS_REGION`, `AWS_ENDPOINT_URL`, …).
+own variables (`AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL`, …).
 """
 
 

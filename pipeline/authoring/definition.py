@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script beside the package, not in one
 """Builds the default pipeline with the SageMaker Python SDK 3.x and prints it.
 
 The answer is the template that isocenter.pipeline ships as definition.json: the
@@ -135,7 +136,7 @@ def build(session: PipelineSession) -> dict[str, Any]:
             s3_output_path=Join(on="/", values=[output, execution, "model"])
         ),
         hyperparameters={
-            "steps": 150,
+            "steps": 200,
             "batch": 16,
             "patch": 40,
             "features": 24,

@@ -60,7 +60,9 @@ def test_environment_loads_as_settings(manifests, process, monkeypatch):
         monkeypatch.setenv(f"{process.prefix}NAMESPACE", "imaging")
     settings = process.settings()
     mine = {name for name in env if name.startswith(process.prefix)}
-    fields = {f"{process.prefix}{field}".upper() for field in type(settings).model_fields}
+    fields = {
+        f"{process.prefix}{field}".upper() for field in type(settings).model_fields
+    }
     assert mine <= fields
     for field in process.filled - {"namespace"}:
         assert f"{process.prefix}{field}".upper() in mine, "the chart fills it in"
@@ -129,7 +131,7 @@ def test_crds_are_kept_unless_told_otherwise(minimal):
 def test_every_value_is_described_or_a_plain_member():
     text = (CHART / "values.yaml").read_text()
     for component in yaml.safe_load(text):
-        assert re.search(rf"^# -- .*\n{component}:", text, re.M), component
+        assert re.search(rf"^# -- .*\n{component}:", text, re.MULTILINE), component
 
 
 def test_pipeline_job_is_renamed_when_its_content_changes():

@@ -81,9 +81,7 @@ def test_names_that_say_nothing():
 
 
 def test_one_namespace():
-    roots = [
-        path for path in files("*__init__.py") if path.parent.name == "isocenter"
-    ]
+    roots = [path for path in files("*__init__.py") if path.parent.name == "isocenter"]
     assert roots == []
     assert not (ROOT / "operator" / "__init__.py").exists()
 
@@ -95,8 +93,7 @@ def test_every_service_is_whole(service):
     assert (ROOT / "charts/isocenter/templates" / service).is_dir()
     skaffold = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
     dockerfiles = {
-        artifact["docker"]["dockerfile"]
-        for artifact in skaffold["build"]["artifacts"]
+        artifact["docker"]["dockerfile"] for artifact in skaffold["build"]["artifacts"]
     }
     assert f"services/{service}/Dockerfile" in dockerfiles
 
@@ -113,8 +110,9 @@ def test_versions_agree():
 def test_images_copy_only_what_they_are_made_of():
     for path in files("*Dockerfile"):
         text = path.read_text()
-        assert not re.search(r"^(COPY|ADD)\s+\.\s", text, re.M), path
-        assert "USER 10001:10001" in text, path
+        assert not re.search(r"^(COPY|ADD)\s+\.\s", text, re.MULTILINE), path
+        in_sagemaker = path.parent.name in {"fetcher", "pipeline"}
+        assert ("USER 10001:10001" in text) is not in_sagemaker, path
 
 
 def test_make_help_names_every_documented_target():
@@ -123,4 +121,4 @@ def test_make_help_names_every_documented_target():
     ).stdout
     readme = (ROOT / "README.md").read_text()
     for target in set(re.findall(r"\bmake ([a-z][a-z-]+)", readme)):
-        assert re.search(rf"^\s+{target}\s", told, re.M), target
+        assert re.search(rf"^\s+{target}\s", told, re.MULTILINE), target

@@ -21,7 +21,9 @@ class HelmError(Exception):
     """helm refused; the text is what it said."""
 
 
-def render(*values: Path, sets: tuple[str, ...] = ()) -> dict[tuple[str, str], Manifest]:
+def render(
+    *values: Path, sets: tuple[str, ...] = ()
+) -> dict[tuple[str, str], Manifest]:
     """Manifests by (kind, name); two of the same name are an error."""
     command = [
         *("helm", "template", "isocenter", str(CHART), "--namespace", "imaging"),

@@ -116,6 +116,8 @@ def test_an_execution_walks_to_its_end(sagemaker, start, end_step, control, even
     assert output == f"s3://mlops-artifacts-111122223333/runs/{identifier}/frames"
     arguments = fetch["AppSpecification"]["ContainerArguments"]
     assert arguments[1] == "d" * 32
+    by_arn = sagemaker.describe_processing_job(ProcessingJobName=name)
+    assert by_arn["ProcessingJobName"] == job_names["Processing"]
     train = sagemaker.describe_training_job(TrainingJobName=job_names["Training"])
     source = train["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
     assert source == output
@@ -286,7 +288,7 @@ def test_pages(sagemaker, start):
 
 
 def test_what_is_not_built_says_so_by_name(sagemaker):
-    message = refused(lambda: sagemaker.list_models(), "NotImplemented")
+    message = refused(sagemaker.list_models, "NotImplemented")
     assert "ListModels" in message
 
 
@@ -297,7 +299,7 @@ def test_faults(sagemaker, start, control):
     assert answer["ResponseMetadata"]["RetryAttempts"] == 1
     fault = {"operation": "ListPipelines", "code": "AccessDeniedException"}
     control("POST", "sagemaker/faults", {**fault, "times": 9})
-    refused(lambda: sagemaker.list_pipelines(), "AccessDeniedException")
+    refused(sagemaker.list_pipelines, "AccessDeniedException")
     control("DELETE", "sagemaker/faults")
     sagemaker.list_pipelines()
 

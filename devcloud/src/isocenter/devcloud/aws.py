@@ -14,6 +14,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -60,6 +62,9 @@ class AwsServer:
 
     def __init__(self, host: str, port: int, account_id: str) -> None:
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
+        # moto keeps its state per process, not per server: begin as a new account.
+        BackendDict.reset()
+        reset_model_data()
         app = front(DomainDispatcherApplication(create_backend_app), account_id)
         self._server: BaseWSGIServer = make_server(
             host, port, app, threaded=True, request_handler=MotoRequestHandler
@@ -86,7 +91,10 @@ class AwsServer:
 
 
 def front(app: Wsgi, account_id: str) -> Wsgi:
-    """What every request passes before moto: its account, and the wrong-port check."""
+    """What every request passes before moto: its account, and the wrong-port check.
+
+    S3 is path-style only, which is what SDKs do when an endpoint is set.
+    """
 
     def answer(
         environ: dict[str, Any], start_response: Callable[..., Any]
@@ -103,6 +111,10 @@ def front(app: Wsgi, account_id: str) -> Wsgi:
             start_response("501 Not Implemented", headers)
             return [body]
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = account_id
+        if service in {"s3", ""}:
+            # moto takes the first label of any other host for a bucket, so that
+            # http://devcloud.ns.svc/bucket/key would be bucket `devcloud`.
+            environ["HTTP_HOST"] = "localhost"
         return app(environ, start_response)
 
     return answer

@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 from isocenter.devcloud import aws, seed
-from isocenter.devcloud.sagemaker import kubernetes_runner
 from isocenter.devcloud.sagemaker.app import create_app as sagemaker_app
 from isocenter.devcloud.sagemaker.engine import Engine
 from isocenter.devcloud.sagemaker.manifest import PodSettings
@@ -169,6 +168,9 @@ def runner(settings: Settings) -> Runner:
     """What runs the steps, by the setting `executor`."""
     if settings.executor == "manual":
         return ManualRunner()
+    # Kubernetes' client takes seconds to import, and is of no use without a cluster.
+    from isocenter.devcloud.sagemaker import kubernetes_runner  # noqa: PLC0415 - see above
+
     made = kubernetes_runner.connect(pod_settings(settings), settings.region)
     made.sweep()
     return made

@@ -7,21 +7,13 @@ own variables leading them to this cloud.
 
 import argparse
 import json
-import signal
 import sys
-import threading
 
 import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import ValidationError
 
-from isocenter.devcloud import log
-from isocenter.devcloud.cloud import DevCloud, StartError
-from isocenter.devcloud.healthimaging.app import create_app as healthimaging_app
 from isocenter.devcloud.sagemaker import transfer
-from isocenter.devcloud.seed import SeedError
-from isocenter.devcloud.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,26 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command in {"inputs", "outputs"}:
         return _move(options.command, options.plan)
-    return _serve()
+    # The servers take seconds to import; a step's pod has no use for them.
+    from isocenter.devcloud.serve import serve  # noqa: PLC0415 - see above
 
-
-def _serve() -> int:
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        print(f"devcloud can't start: {error}", file=sys.stderr)  # noqa: T201 - before logging is set up
-        return 2
-    log.configure(settings.log_level)
-    end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end.set())
-    try:
-        with DevCloud(settings, healthimaging_app):
-            end.wait()
-    except (OSError, SeedError, StartError) as error:
-        print(f"devcloud can't start: {error}", file=sys.stderr)  # noqa: T201 - the last word of the process
-        return 1
-    return 0
+    return serve()
 
 
 def _move(direction: str, plan: dict[str, object]) -> int:

@@ -24,9 +24,9 @@ class Settings(BaseSettings):
     aws_port: Port = Field(5000, description="S3, SQS, EventBridge, Cognito, IAM, STS.")
     healthimaging_port: Port = Field(5001, description="HealthImaging.")
     sagemaker_port: Port = Field(5002, description="SageMaker and /_devcloud/health.")
-    region: str = Field("eu-west-1", description="The one region of this cloud.")
+    region: str = Field("us-east-1", description="The one region of this cloud.")
     account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")] = Field(
-        "111122223333", description="The one account of this cloud."
+        "123456789012", description="The one account of this cloud."
     )
     data_dir: Path = Field(
         Path("devcloud-data"), description="Where HealthImaging keeps its files."

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ class ShapeError(ValueError):
 
 @cache
 def service_model(service: str) -> ServiceModel:
-    """The model of a service as botocore ships it, e.g. ``medical-imaging`` or ``sagemaker``."""
+    """The model that botocore ships: ``medical-imaging``, ``sagemaker``."""
     return botocore.session.get_session().get_service_model(service)
 
 
@@ -255,6 +254,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 _PROPERTY = re.compile(r"(?P<bracketed>\[[^\[\]]*\\p[^\[\]]*\])|\\p\{(?P<name>\w+)\}")
 _INSIDE = re.compile(r"\\p\{(\w+)\}")
+_PLANE = 0x10000
 _POSIX = {"ASCII": r"\x00-\x7f", "Alnum": "a-zA-Z0-9"}
 
 
@@ -270,12 +270,11 @@ def _ranges(name: str) -> str:
     """The inside of a character class for a POSIX or Unicode general category."""
     if name in _POSIX:
         return _POSIX[name]
-    parts: list[str] = []
+    # Looking at every plane takes seconds: beyond the first, all are let in.
+    parts = [r"\U00010000-\U0010ffff"]
     start: int | None = None
-    for point in range(sys.maxunicode + 2):
-        inside = point <= sys.maxunicode and unicodedata.category(
-            chr(point)
-        ).startswith(name)
+    for point in range(_PLANE + 1):
+        inside = point < _PLANE and unicodedata.category(chr(point)).startswith(name)
         if inside and start is None:
             start = point
         elif not inside and start is not None:

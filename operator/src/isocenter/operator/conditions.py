@@ -51,9 +51,7 @@ def with_condition(
     Its transition time stays unless its status changes.
     """
     before = condition(conditions, kind)
-    since = (
-        before.last_transition_time if before and before.status == status else at
-    )
+    since = before.last_transition_time if before and before.status == status else at
     new = Condition(
         type=kind,
         status=status,

@@ -49,7 +49,11 @@ COLUMNS: dict[str, list[dict[str, Any]]] = {
     ],
     "TrainingTrigger": [
         {"name": "Datastore", "type": "string", "jsonPath": ".spec.datastoreId"},
-        {"name": "Pipeline", "type": "string", "jsonPath": ".spec.template.pipeline.name"},
+        {
+            "name": "Pipeline",
+            "type": "string",
+            "jsonPath": ".spec.template.pipeline.name",
+        },
         {"name": "Suspended", "type": "boolean", "jsonPath": ".spec.suspend"},
         {"name": "Events", "type": "integer", "jsonPath": ".status.eventsSeen"},
         {"name": "Runs", "type": "integer", "jsonPath": ".status.runsCreated"},
@@ -70,6 +74,8 @@ COLUMNS: dict[str, list[dict[str, Any]]] = {
         },
     ],
 }
+_DROPPED = frozenset({"title", "$defs"})
+_VERBATIM = frozenset({"default", "enum", "required", "x-kubernetes-validations"})
 SPEC_RULES: dict[str, list[dict[str, str]]] = {
     "DICOMImportJob": [
         {
@@ -86,33 +92,33 @@ def structural(schema: Any, definitions: Mapping[str, Any]) -> Any:
         return [structural(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        return structural({**definitions[name], **beside}, definitions)
-    if "anyOf" in schema:
-        (only,) = [s for s in schema["anyOf"] if s != {"type": "null"}]
-        beside = {key: value for key, value in schema.items() if key != "anyOf"}
-        return structural({**only, **beside}, definitions)
+    schema = _resolved(schema, definitions)
     out: dict[str, Any] = {}
     for key, value in schema.items():
-        match key, value:
-            case ("title" | "$defs", _) | ("default", None):
-                continue
-            case ("additionalProperties", bool()):
-                continue
-            case ("const", _):
-                out["enum"] = [value]
-            case ("properties", _):
-                out[key] = {
-                    name: structural(member, definitions)
-                    for name, member in value.items()
-                }
-            case ("default" | "enum" | "required" | "x-kubernetes-validations", _):
-                out[key] = value
-            case _:
-                out[key] = structural(value, definitions)
+        if key in _DROPPED or (key == "default" and value is None):
+            continue
+        if key == "const":
+            out["enum"] = [value]
+        elif key == "properties":
+            out[key] = {n: structural(v, definitions) for n, v in value.items()}
+        elif key in _VERBATIM:
+            out[key] = value
+        elif not (key == "additionalProperties" and isinstance(value, bool)):
+            out[key] = structural(value, definitions)
     return out
+
+
+def _resolved(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema`` with its reference or its one alternative to null put in."""
+    while True:
+        if "$ref" in schema:
+            inner = definitions[schema["$ref"].rpartition("/")[2]]
+        elif "anyOf" in schema:
+            (inner,) = [s for s in schema["anyOf"] if s != {"type": "null"}]
+        else:
+            return schema
+        beside = {k: v for k, v in schema.items() if k not in {"$ref", "anyOf"}}
+        schema = {**inner, **beside}
 
 
 def without_defaults(schema: Any) -> Any:
@@ -224,7 +230,9 @@ def _yaml(document: Any) -> str:
 
 def files() -> dict[str, str]:
     """File name -> content, for every kind."""
-    return {f"{PLURALS[model.__name__]}.yaml": chart_template(model) for model in MODELS}
+    return {
+        f"{PLURALS[model.__name__]}.yaml": chart_template(model) for model in MODELS
+    }
 
 
 def main() -> None:

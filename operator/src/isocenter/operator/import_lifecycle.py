@@ -5,13 +5,12 @@ mean that every file was imported: the job's output manifest tells, and may be
 there only a while after the job has ended.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from isocenter.core.healthimaging.client import ImportJob
 from isocenter.core.healthimaging.import_output import ImportSummary
-from isocenter.operator.conditions import Condition, ConditionStatus, with_condition
+from isocenter.operator.conditions import ConditionStatus, with_condition
 from isocenter.operator.resources import DICOMImportJobStatus, ImportedImageSet
 from isocenter.operator.resources.dicom_import_job import ImportPhase
 
@@ -48,10 +47,15 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Seen:
-    """The job as it is now; ``summary`` is None while there is no manifest."""
+    """The job as it is now.
+
+    ``summary`` is None while there is no manifest; ``malformed`` says why one that
+    is there can't be read.
+    """
 
     job: ImportJob
     summary: ImportSummary | None = None
+    malformed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,8 @@ def decide(
 ) -> Decision:
     """The next status and action.
 
-    Args:
-        generation: ``metadata.generation`` of the resource.
-        at: now.
-        output_wait: how long after the end of a job its manifest is waited for.
+    ``generation`` is the resource's ``metadata.generation``; ``output_wait`` is how
+    long after the end of a job its output manifest is waited for.
     """
     if status.terminal:
         return Decision(status, None)
@@ -163,8 +165,8 @@ def _seen(
     update = {"completion_time": ended, "output_s3_uri": job.output_s3_uri}
     if seen.summary is not None:
         return _summarised(status.model_copy(update=update), seen.summary, at)
-    message = f"{job.output_s3_uri} has no job-output-manifest.json"
-    if at - ended < output_wait:
+    message = seen.malformed or f"{job.output_s3_uri} has no job-output-manifest.json"
+    if not seen.malformed and at - ended < output_wait:
         return _with(
             status,
             update | {"phase": "InProgress", "message": f"{message} yet"},
@@ -177,7 +179,8 @@ def _seen(
         (COMPLETED, "True", "ImportJobCompleted", ""),
         at,
     )
-    return _with(status, {}, (ALL_IMPORTED, "Unknown", "OutputMissing", message), at)
+    reason = "OutputMalformed" if seen.malformed else "OutputMissing"
+    return _with(status, {}, (ALL_IMPORTED, "Unknown", reason, message), at)
 
 
 def _summarised(
@@ -251,7 +254,7 @@ def _with(
     at: datetime,
 ) -> DICOMImportJobStatus:
     kind, verdict, reason, message = new
-    conditions: Sequence[Condition] = with_condition(
+    conditions = with_condition(
         status.conditions,
         kind=kind,
         status=verdict,

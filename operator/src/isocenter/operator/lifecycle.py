@@ -9,7 +9,7 @@ started again with the same token, the description read again.
 ::
 
     Pending --Start--> Starting --Describe--> Running -> Succeeded | Failed | Stopped
-       |                              \\-> Stopping -> Stopped
+       |                              +--> Stopping -> Stopped
        +-- Problem(final) --> Failed
 
 Statuses of executions and steps are those of the SageMaker API; one that is not
@@ -136,9 +136,8 @@ def decide(
 ) -> Decision:
     """The next status and action.
 
-    Args:
-        generation: ``metadata.generation`` of the run.
-        at: now, for transition and completion times.
+    ``generation`` is the run's ``metadata.generation``; ``at``, now, goes into
+    transition and completion times.
     """
     if status.terminal:
         return Decision(status, None)
@@ -179,7 +178,7 @@ def _waiting(
             "phase": "Pending",
             "message": message,
             "conditions": _set(
-                status.conditions, STARTED, "False", reason, message, generation, at
+                status.conditions, (STARTED, "False", reason, message), generation, at
             ),
         }
     )
@@ -191,10 +190,7 @@ def _started(
     steps = tuple(StepState(name=name, status=NOT_STARTED) for name in seen.steps)
     conditions = _set(
         status.conditions,
-        STARTED,
-        "True",
-        "ExecutionStarted",
-        seen.execution_arn,
+        (STARTED, "True", "ExecutionStarted", seen.execution_arn),
         generation,
         at,
     )
@@ -209,7 +205,7 @@ def _started(
             "progress": _progress(steps),
             "message": "the execution was accepted",
             "conditions": _set(
-                conditions, SUCCEEDED, "Unknown", "InProgress", "", generation, at
+                conditions, (SUCCEEDED, "Unknown", "InProgress", ""), generation, at
             ),
         }
     )
@@ -246,7 +242,7 @@ def _seen(
     if verdict != "Unknown":
         update["completion_time"] = execution.changed_at or at
     update["conditions"] = _set(
-        status.conditions, SUCCEEDED, verdict, reason, message, generation, at
+        status.conditions, (SUCCEEDED, verdict, reason, message), generation, at
     )
     update["attempts"] = tuple(
         attempt.model_copy(
@@ -269,20 +265,19 @@ def _hindered(
     if not status.execution_arn:
         conditions = _set(
             conditions,
-            STARTED,
-            "False",
-            problem.reason,
-            problem.message,
+            (STARTED, "False", problem.reason, problem.message),
             generation,
             at,
         )
     if status.execution_arn or problem.final:
         conditions = _set(
             conditions,
-            SUCCEEDED,
-            "False" if problem.final else "Unknown",
-            problem.reason,
-            problem.message,
+            (
+                SUCCEEDED,
+                "False" if problem.final else "Unknown",
+                problem.reason,
+                problem.message,
+            ),
             generation,
             at,
         )
@@ -306,7 +301,16 @@ def _failed_reason(execution: Execution) -> str:
     return "ExecutionFailed"
 
 
+_MESSAGES = {
+    "Stopping": "the execution is being stopped",
+    "Stopped": "the execution was stopped",
+    "Succeeded": "every step succeeded",
+}
+
+
 def _message(execution: Execution, steps: Sequence[StepState]) -> str:
+    if text := _MESSAGES.get(execution.status):
+        return text
     failed = "; ".join(
         f"step {step.name}: {step.failure_reason or step.status}"
         for step in steps
@@ -318,12 +322,6 @@ def _message(execution: Execution, steps: Sequence[StepState]) -> str:
     match execution.status:
         case "Executing":
             return f"running step {running}" if running else "between steps"
-        case "Stopping":
-            return "the execution is being stopped"
-        case "Stopped":
-            return "the execution was stopped"
-        case "Succeeded":
-            return "every step succeeded"
         case "CompletedWithFailures":
             return f"the execution completed, but not every step: {failed or 'unknown'}"
         case "Failed":
@@ -351,13 +349,11 @@ def _progress(steps: Sequence[StepState]) -> str:
 
 def _set(
     conditions: Sequence[Condition],
-    kind: str,
-    status: ConditionStatus,
-    reason: str,
-    message: str,
+    new: tuple[str, ConditionStatus, str, str],
     generation: int,
     at: datetime,
 ) -> tuple[Condition, ...]:
+    kind, status, reason, message = new
     return with_condition(
         conditions,
         kind=kind,

@@ -65,8 +65,8 @@ class OperatorSettings(ProcessSettings):
             "Seconds to wait for the output manifest of a completed import job."
         ),
     )
-    watch_timeout_s: float = Field(
-        default=300.0,
-        gt=0,
+    watch_timeout_s: int = Field(
+        default=300,
+        ge=10,
         description="Seconds after which a watch is opened anew.",
     )

@@ -6,7 +6,6 @@ decodes what they lack here: HTJ2K, and JPEG Extended with 12 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
@@ -20,6 +19,8 @@ from isocenter.devcloud.healthimaging.import_warnings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom.dataset import Dataset
 
 __all__ = ["decoded_frames"]
@@ -49,11 +50,8 @@ def decoded_frames(ds: Dataset, transfer_syntax_uid: str) -> Iterator[Frame]:
     while True:
         number += 1
         try:
-            frame = next(decoded)
-            if frame.shape != shape:
-                raise ValueError(frame.shape)
-            container = _container(ds)
-            frame = frame.astype(container, casting="unsafe", copy=False)
+            # A frame of another size than the attributes say does not reshape.
+            frame = next(decoded).reshape(shape).astype(_container(ds), copy=False)
         except StopIteration:
             return
         except PixelDataError:

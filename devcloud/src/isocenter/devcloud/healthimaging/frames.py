@@ -7,7 +7,6 @@ the warning that HealthImaging documents for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,8 @@ from isocenter.devcloud.healthimaging.import_warnings import (
 from isocenter.devcloud.healthimaging.transfer_syntaxes import NATIVE, VIDEO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom.dataset import Dataset
 
 __all__ = ["binary_frames", "check_layout", "encapsulated_frames", "number_of_frames"]

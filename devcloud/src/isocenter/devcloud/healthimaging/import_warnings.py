@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-__all__ = ["ImportWarning", "PixelDataError", "WarningReason"]
+__all__ = ["InstanceWarning", "PixelDataError", "WarningReason"]
 
 
 class WarningReason(Enum):
@@ -35,7 +35,7 @@ class WarningReason(Enum):
 
 
 @dataclass(frozen=True)
-class ImportWarning:
+class InstanceWarning:
     """One warning of one instance."""
 
     reason: WarningReason
@@ -52,4 +52,4 @@ class PixelDataError(Exception):
 
     def __init__(self, reason: WarningReason, message: str) -> None:
         super().__init__(message)
-        self.warning = ImportWarning(reason, message)
+        self.warning = InstanceWarning(reason, message)

@@ -82,6 +82,10 @@ class Importer:
         self._jobs = ThreadPoolExecutor(_JOBS_AT_ONCE, "import-job")
         self._workers = _Workers()
 
+    def start(self) -> None:
+        """Start the worker processes ahead of the first job."""
+        self._workers.start()
+
     def submit(self, job: ImportJob) -> None:
         """Start a job that is known to ``state`` already."""
         self._jobs.submit(self._run, job)
@@ -100,7 +104,7 @@ class Importer:
             self._enter(job, "COMPLETED")
         except _JobFailedError as error:
             self._enter(job, "FAILED", str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the edge of a thread: the job must end
             _log.exception("import job failed", extra={"job_id": job.job_id})
             self._enter(job, "FAILED", "Internal server error")
         finally:
@@ -176,7 +180,9 @@ class Importer:
         for number, key in enumerate(keys):
             path, directory = staging / f"{number}.dcm", staging / str(number)
             try:
-                self._clients.s3.download_file(bucket, key, str(path))
+                body = self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"]
+                with path.open("wb") as file:
+                    shutil.copyfileobj(body, file)
             except _S3_ERRORS as error:
                 message = f"Cannot read the object: {_reason(error)}"
                 future: Future[ConvertedInstance] = Future()
@@ -207,7 +213,7 @@ class Importer:
             message = f"Internal error ({type(error).__name__})"
         finally:
             path.unlink(missing_ok=True)
-        _log.warning("file not imported", extra={"job_id": job_of(path)})
+        _log.warning("file not imported", extra={"job_id": path.parent.name})
         return key, FileFailure(key, message, server_error=True)
 
     def _group(
@@ -262,15 +268,25 @@ class _Workers:
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
 
+    def start(self) -> None:
+        with self._lock:
+            if self._pool is None:
+                self._pool = _pool(_WORKERS)
+            # A worker starts with each call that finds none idle.
+            for _ in range(_WORKERS):
+                self._pool.submit(int)
+
     def submit(
         self, path: Path, directory: Path, storage_format: str
     ) -> Future[ConvertedInstance]:
-        try:
-            return self._current().submit(convert, path, directory, storage_format)
-        except BrokenProcessPool as error:
-            future: Future[ConvertedInstance] = Future()
-            future.set_exception(error)
-            return future
+        with self._lock:
+            if self._pool is None:
+                self._pool = _pool(_WORKERS)
+            try:
+                return self._pool.submit(convert, path, directory, storage_format)
+            except BrokenProcessPool:
+                self._pool = _pool(_WORKERS)
+                return self._pool.submit(convert, path, directory, storage_format)
 
     def result(
         self,
@@ -283,7 +299,6 @@ class _Workers:
         try:
             return future.result()
         except BrokenProcessPool:
-            self._drop()
             shutil.rmtree(directory, ignore_errors=True)
             with _pool(1) as alone:
                 return alone.submit(convert, path, directory, storage_format).result()
@@ -293,26 +308,16 @@ class _Workers:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _current(self) -> ProcessPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = _pool(_WORKERS)
-            return self._pool
-
-    def _drop(self) -> None:
-        with self._lock:
-            self._pool = None
-
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Forking a process that runs threads can deadlock; spawning cannot.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet)
 
 
-def job_of(path: Path) -> str:
-    """The job whose staging folder a file is in."""
-    return path.parent.name
+def _quiet() -> None:
+    # pydicom logs each failed decoder with its traceback; the outcome says it.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def _split(s3_uri: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from isocenter.devcloud.healthimaging.import_warnings import (
-    ImportWarning,
+    InstanceWarning,
     WarningReason,
 )
 from isocenter.devcloud.healthimaging.metadata import describe
@@ -77,7 +77,7 @@ class ConvertedInstance:
     directory: Path
     sop_instance_uid: str
     levels: dict[Level, dict[str, Any]]
-    warnings: tuple[ImportWarning, ...]
+    warnings: tuple[InstanceWarning, ...]
 
 
 def convert(path: Path, directory: Path, storage_format: str) -> ConvertedInstance:
@@ -105,7 +105,7 @@ def _convert(path: Path, directory: Path, storage_format: str) -> ConvertedInsta
     if metadata.discarded:
         tags = ", ".join(sorted(set(metadata.discarded)))
         message = f"Elements whose values cannot be read were left out: {tags}"
-        found.append(ImportWarning(WarningReason.ELEMENTS_DISCARDED, message))
+        found.append(InstanceWarning(WarningReason.ELEMENTS_DISCARDED, message))
     pixels = _store(ds, transfer_syntax_uid, storage_format, directory)
     if pixels.warning:
         found.append(pixels.warning)
@@ -134,7 +134,7 @@ def _read(path: Path) -> Dataset:
         raise InvalidInstanceError(message) from error
 
 
-def _check_attributes(ds: Dataset) -> list[ImportWarning]:
+def _check_attributes(ds: Dataset) -> list[InstanceWarning]:
     values = {name: _text(ds, name) for name in {*_REQUIRED, *_MAX_LENGTHS}}
     for name in _REQUIRED:
         if not values[name]:
@@ -148,7 +148,7 @@ def _check_attributes(ds: Dataset) -> list[ImportWarning]:
             message = f"DICOM attribute {name} has characters that no UID has"
             raise InvalidInstanceError(message)
     return [
-        ImportWarning(WarningReason.INVALID_UID, f"{name} is not a valid UID")
+        InstanceWarning(WarningReason.INVALID_UID, f"{name} is not a valid UID")
         for name in _REQUIRED
         if not _UID.fullmatch(values[name])
     ]

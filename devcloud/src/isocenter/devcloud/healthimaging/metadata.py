@@ -177,20 +177,18 @@ def _items(value: Any) -> list[Any]:
 def _item(value: Any, vr: str) -> Any:
     if vr == "AT":
         return f"{int(value):08X}"
-    if isinstance(value, bool):
+    if vr in _VERBATIM:
+        return str(getattr(value, "original_string", None) or value)
+    if isinstance(value, int):
         return int(value)
-    if isinstance(value, int) and vr not in _VERBATIM:
-        return int(value)
-    if isinstance(value, float) and vr not in _VERBATIM:
+    if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if vr in _VERBATIM:
-        return str(getattr(value, "original_string", None) or value)
     return str(value).rstrip(" \0")
 
 
 def _is_multiple(tag: BaseTag) -> bool:
     if tag.is_private or not dictionary_has_tag(tag):
         return False
-    return dictionary_VM(tag) != "1"
+    return str(dictionary_VM(tag)) != "1"

@@ -67,7 +67,7 @@ class ImageSetVersion:
 
 @dataclass
 class ImageSet:
-    """An image set; ``instances`` maps SOP Instance UIDs to folders' names."""
+    """An image set; ``instances`` maps SOP Instance UIDs to file names."""
 
     image_set_id: str
     datastore_id: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isocenter.devcloud.healthimaging.import_warnings import ImportWarning
+    from isocenter.devcloud.healthimaging.import_warnings import InstanceWarning
 
 __all__ = ["FileFailure", "ImageSetOutcome", "ImportedFile", "JobOutcome"]
 
@@ -32,7 +32,7 @@ class ImportedFile:
 
     input_file: str
     image_set_id: str
-    warnings: tuple[ImportWarning, ...] = ()
+    warnings: tuple[InstanceWarning, ...] = ()
 
 
 @dataclass(frozen=True)

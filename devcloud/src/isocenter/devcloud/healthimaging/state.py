@@ -4,9 +4,9 @@ A restart forgets everything: the folder is emptied at the start.  Image sets
 hold only ids and paths in memory, so a large study costs disk, not memory.
 
 Layout: ``<root>/<datastore>/<image set>/versions/<n>.json.gz`` (metadata of a
-version, as GetImageSetMetadata sends it) and ``.../instances/<folder>/``
-(``instance.json`` and ``frames/<transfer syntax>/<frame id>``; a folder is
-written once, so that older versions stay whole).
+version, as GetImageSetMetadata sends it), ``.../instances/*.json`` (one
+instance's part of it) and ``.../frames/<transfer syntax>/<frame id>``.  No file
+is ever written twice, so that older versions stay whole.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from isocenter.devcloud.healthimaging.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from isocenter.devcloud.healthimaging.instances import ConvertedInstance
@@ -45,11 +45,12 @@ class State:
         root.mkdir(parents=True)
         self._root = root
         self.lock = threading.RLock()
+        self._adding = threading.Lock()
         self.datastores: dict[str, Datastore] = {}
         self.jobs: dict[str, ImportJob] = {}
         self.job_tokens: dict[tuple[str, str], str] = {}
         self._image_sets: dict[str, ImageSet] = {}
-        # (data store, Series Instance UID) -> primary image set
+        # data store -> Series Instance UID -> primary image set
         self._primaries: dict[str, dict[str, tuple[str, SeriesKey]]] = {}
 
     def datastore(self, datastore_id: str) -> Datastore:
@@ -102,8 +103,7 @@ class State:
     def frame(self, image_set: ImageSet, frame_id: str) -> tuple[str, Path]:
         """(stored transfer syntax, file) of a frame of any version."""
         # The id is checked against the service model before: it is no path.
-        pattern = f"instances/*/frames/*/{frame_id}"
-        for path in self._folder(image_set).glob(pattern):
+        for path in self._folder(image_set).glob(f"frames/*/{frame_id}"):
             return path.parent.name, path
         raise ResourceNotFoundError(f"Image frame {frame_id} does not exist")
 
@@ -117,40 +117,47 @@ class State:
         self,
         datastore_id: str,
         converted: Sequence[tuple[SeriesKey, ConvertedInstance]],
-    ) -> Iterator[tuple[ImageSet, list[int]]]:
-        """Put a job's instances into image sets.
+    ) -> list[tuple[ImageSet, list[int]]]:
+        """Put a job's instances into image sets, one new version for each set.
 
-        Yields each image set with its new version and the positions in
-        ``converted`` that went into it, one after the other.
+        Returns each image set with the positions in ``converted`` that went
+        into it.  Jobs that run at once come here one after the other.
         """
-        groups: dict[str, list[int]] = {}
-        with self.lock:
-            primaries = self._primaries.setdefault(datastore_id, {})
-            conflicting: dict[SeriesKey, str] = {}
-            drafts: dict[str, ImageSet] = {}
-            for position, (key, instance) in enumerate(converted):
-                image_set_id, is_primary = place(key, primaries, conflicting)
-                if image_set_id is None:
-                    image_set_id = uuid.uuid4().hex
-                    drafts[image_set_id] = ImageSet(
-                        image_set_id=image_set_id,
-                        datastore_id=datastore_id,
-                        key=key,
-                        is_primary=is_primary,
-                        levels=instance.levels,
-                        created_at=time.time(),
-                    )
-                    if is_primary:
-                        primaries[key.series_instance_uid] = (image_set_id, key)
-                    else:
-                        conflicting[key] = image_set_id
-                groups.setdefault(image_set_id, []).append(position)
-        for image_set_id, positions in groups.items():
-            with self.lock:
-                image_set = drafts.get(image_set_id) or self._image_sets[image_set_id]
+        with self._adding:
+            groups = self._place(datastore_id, converted)
+            for image_set, positions in groups:
                 self._grow(image_set, [converted[each][1] for each in positions])
-                self._image_sets[image_set_id] = image_set
-            yield image_set, positions
+            return groups
+
+    def _place(
+        self,
+        datastore_id: str,
+        converted: Sequence[tuple[SeriesKey, ConvertedInstance]],
+    ) -> list[tuple[ImageSet, list[int]]]:
+        primaries = self._primaries.setdefault(datastore_id, {})
+        conflicting: dict[SeriesKey, str] = {}
+        groups: dict[str, tuple[ImageSet, list[int]]] = {}
+        for position, (key, instance) in enumerate(converted):
+            image_set_id, is_primary = place(key, primaries, conflicting)
+            if image_set_id is None:
+                image_set = ImageSet(
+                    image_set_id=uuid.uuid4().hex,
+                    datastore_id=datastore_id,
+                    key=key,
+                    is_primary=is_primary,
+                    levels=instance.levels,
+                    created_at=time.time(),
+                )
+                image_set_id = image_set.image_set_id
+                groups[image_set_id] = (image_set, [])
+                if is_primary:
+                    primaries[key.series_instance_uid] = (image_set_id, key)
+                else:
+                    conflicting[key] = image_set_id
+            elif image_set_id not in groups:
+                groups[image_set_id] = (self._image_sets[image_set_id], [])
+            groups[image_set_id][1].append(position)
+        return list(groups.values())
 
     def _grow(self, image_set: ImageSet, added: list[ConvertedInstance]) -> None:
         """Add instances as one new version; the same SOP instance is replaced."""
@@ -158,15 +165,21 @@ class State:
         (folder / "instances").mkdir(parents=True, exist_ok=True)
         (folder / "versions").mkdir(exist_ok=True)
         for instance in added:
-            name = uuid.uuid4().hex
-            instance.directory.rename(folder / "instances" / name)
+            name = f"{uuid.uuid4().hex}.json"
+            (instance.directory / "instance.json").rename(folder / "instances" / name)
+            for frame in (instance.directory / "frames").glob("*/*"):
+                stored = folder / "frames" / frame.parent.name
+                stored.mkdir(parents=True, exist_ok=True)
+                frame.rename(stored / frame.name)
             image_set.instances[instance.sop_instance_uid] = name
         number = len(image_set.versions) + 1
         version = ImageSetVersion(
             number, "CREATED" if number == 1 else "UPDATED", time.time()
         )
         self._write_metadata(image_set, version)
-        image_set.versions.append(version)
+        with self.lock:
+            image_set.versions.append(version)
+            self._image_sets[image_set.image_set_id] = image_set
 
     def _write_metadata(self, image_set: ImageSet, version: ImageSetVersion) -> None:
         instances = self._folder(image_set) / "instances"
@@ -176,7 +189,7 @@ class State:
             image_set.levels,
             image_set.key.series_instance_uid,
             (
-                (uid, (instances / name / "instance.json").read_text(encoding="ascii"))
+                (uid, (instances / name).read_text(encoding="ascii"))
                 for uid, name in image_set.instances.items()
             ),
         )

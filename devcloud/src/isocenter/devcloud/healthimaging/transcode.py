@@ -33,7 +33,7 @@ from isocenter.devcloud.healthimaging.frames import (
     encapsulated_frames,
 )
 from isocenter.devcloud.healthimaging.import_warnings import (
-    ImportWarning,
+    InstanceWarning,
     PixelDataError,
     WarningReason,
 )
@@ -70,7 +70,7 @@ class StoredPixels:
     transfer_syntax_uid: str | None = None
     frames: list[dict[str, Any]] = field(default_factory=list)
     transcoded: bool = False
-    warning: ImportWarning | None = None
+    warning: InstanceWarning | None = None
 
 
 def store_pixels(

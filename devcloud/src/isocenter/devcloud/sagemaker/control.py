@@ -59,7 +59,7 @@ def router(engine: Engine, faults: Faults) -> APIRouter:
     @routes.get("/jobs/{name}/log")
     def log(name: str) -> Response:
         with store.lock:
-            job = store.jobs.get(name)
+            job = store.jobs.get(name.lower())
         if job is None:
             raise HTTPException(404, f"no job {name}")
         return Response(_log(engine, job), media_type="text/plain; charset=utf-8")

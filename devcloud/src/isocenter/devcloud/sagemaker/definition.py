@@ -1,4 +1,9 @@
-"""A pipeline definition (Version 2020-12-01), parsed and refused when invalid."""
+"""A pipeline definition (Version 2020-12-01), parsed and refused when invalid.
+
+Assumed: everything refused here is refused by CreatePipeline and UpdatePipeline, not
+only at the start. RetryPolicies and CacheConfig of a step are accepted: no step is
+tried again and no cache is ever hit. PipelineExperimentConfig has no effect.
+"""
 
 import json
 import re

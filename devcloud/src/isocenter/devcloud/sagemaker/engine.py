@@ -150,7 +150,7 @@ class Engine:
             if run.job is None:
                 job = self._job(execution, run)
                 with self.store.lock:
-                    run.job = self.store.jobs[job.name] = job
+                    run.job = self.store.jobs[job.name.lower()] = job
             self.runner.start(run.job)
         except RunnerError as error:
             if not error.permanent:

@@ -2,6 +2,9 @@
 
 "Events that Amazon SageMaker AI sends to Amazon EventBridge": source
 `aws.sagemaker`; the execution event carries no FailureReason, describe for that.
+
+Assumed: the first event of an execution has no previousPipelineExecutionStatus, the
+first of a step no previousStepStatus.
 """
 
 import json

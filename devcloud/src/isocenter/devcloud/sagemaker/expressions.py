@@ -59,8 +59,8 @@ def parse_reference(text: str) -> Reference:
     if root == "Execution" and rest in EXECUTION_VARIABLES:
         return Reference("Execution", rest)
     if root == "Steps" and rest:
-        name, dot, path = rest.partition(".")
-        if not dot:
+        name, _, path = rest.partition(".")
+        if not path:
             raise ValidationError(f"Reference [{text}] names no property of the step")
         return Reference("Steps", name, _parse_path(text, path))
     raise ValidationError(f"Unknown reference [{text}] in the pipeline definition")

@@ -2,6 +2,11 @@
 
 Shapes: CreateProcessingJob, DescribeProcessingJob, CreateTrainingJob,
 DescribeTrainingJob.
+
+Assumed: ModelArtifacts names the archive also before it is there and when the job
+failed; a job's ARN has its name in lower case, and a job is found by its name in any
+case, as AWS's examples take it from the ARN; with CompressionType NONE the model
+lies under `output/model/`.
 """
 
 import re

@@ -14,7 +14,7 @@ from isocenter.devcloud.sagemaker import manifest as manifests
 from isocenter.devcloud.sagemaker.container import container
 from isocenter.devcloud.sagemaker.jobs import max_runtime
 from isocenter.devcloud.sagemaker.models import Job, Observation
-from isocenter.devcloud.sagemaker.pod_status import observation, step_state
+from isocenter.devcloud.sagemaker.pod_status import observation, step_state, stuck
 from isocenter.devcloud.sagemaker.runner import RunnerError
 
 logger = logging.getLogger(__name__)
@@ -70,10 +70,13 @@ class KubernetesRunner:
             log = self._read_log(pod) if step_state(pod) in readable else ""
             if ending:
                 return Observation("Stopping", log=log or None)
+            if stuck(pod, self._clock()):
+                # It must not come to life after the step has failed.
+                self.stop(job)
             return observation(pod, log, self._clock())
         if job.status == "Stopping":
             return Observation("Stopped")
-        return self._without_pod(name)
+        return self._without_pod(job, name)
 
     def stop(self, job: Job) -> None:
         """Delete the Job; its pod gets SIGTERM, then the grace period."""
@@ -102,7 +105,7 @@ class KubernetesRunner:
                 _request_timeout=_TIMEOUT,
             )
 
-    def _without_pod(self, name: str) -> Observation:
+    def _without_pod(self, job: Job, name: str) -> Observation:
         try:
             found = self._batch.read_namespaced_job(
                 name, self._settings.namespace, _request_timeout=_TIMEOUT
@@ -120,6 +123,7 @@ class KubernetesRunner:
                 "CapacityError: Kubernetes made no pod for the step, "
                 f"see the events of Job {name}: {self._last_event(name)}"
             )
+            self.stop(job)
             return Observation("Failed", failure_reason=reason)
         return Observation("Starting")
 

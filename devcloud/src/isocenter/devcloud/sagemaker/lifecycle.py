@@ -1,9 +1,12 @@
 """How executions, steps and jobs walk: pure decisions over the models.
 
 Execution: Executing -> Succeeded | Failed, or Stopping -> Stopped. Step: Starting ->
-Executing -> Succeeded | Failed, or Stopping -> Stopped. Undocumented and assumed:
-after a step failed no further step starts, those under way are waited for, and then
-the execution has failed.
+Executing -> Succeeded | Failed, or Stopping -> Stopped.
+
+Assumed: after a step failed no further step starts, those under way are waited for,
+and then the execution has failed; CompletedWithFailures is never reached. A job that
+ends as Stopped by itself (MaxRuntimeInSeconds) fails its step. Fifty steps run at a
+time where no ParallelismConfiguration says otherwise.
 """
 
 from isocenter.devcloud.sagemaker.metrics import final_metrics

@@ -1,4 +1,7 @@
-"""FinalMetricDataList: the last match of each MetricDefinition in the log."""
+"""FinalMetricDataList: the last match of each MetricDefinition in the log.
+
+Assumed: regular expressions are Python's, and one that can't be read is skipped.
+"""
 
 import re
 from typing import Any
@@ -7,11 +10,7 @@ from typing import Any
 def final_metrics(
     definitions: list[dict[str, str]], log: str, now: float
 ) -> list[dict[str, Any]]:
-    """MetricData entries; a definition that matches no number gives none.
-
-    The service tells neither the flavour of its regular expressions nor what it
-    does with an unreadable one: here Python's, and the definition is skipped.
-    """
+    """MetricData entries; a definition that matches no number gives none."""
     found = []
     for definition in definitions:
         value = _last_value(definition["Regex"], log)

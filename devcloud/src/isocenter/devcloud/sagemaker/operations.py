@@ -2,6 +2,12 @@
 
 Each takes the request's members (already checked against the service model) and
 returns the answer's, in wire form: times are epoch seconds.
+
+Assumed: a ClientRequestToken counts per account and for ever; the same token with
+other parameters is a ConflictException. A pipeline with live executions can't be
+deleted (ConflictException), an execution that has ended can't be stopped
+(ConflictException). The wording of all errors but that of a duplicate pipeline name.
+Steps are listed newest first. The quota is 20 concurrent executions.
 """
 
 import json

@@ -3,6 +3,9 @@
 Wording of FailureReason as SageMaker's: `AlgorithmError: <text>, exit code: N` for
 the container's own failure, `ClientError: ...` for what the caller got wrong,
 `CapacityError: ...` when no machine is to be had.
+
+Assumed: the wording; that a container which wrote no message is quoted by the end of
+its log; that outputs of a container that failed are not uploaded.
 """
 
 from datetime import UTC, datetime
@@ -45,9 +48,9 @@ def observation(pod: dict[str, Any], log: str, now: float) -> Observation:
         return Observation(
             "Completed", exit_message=_exit_message(states, log), log=log
         )
-    stuck = _stuck(status, states, now)
-    if stuck:
-        return Observation("Failed", failure_reason=stuck, log=log)
+    hopeless = stuck(pod, now)
+    if hopeless:
+        return Observation("Failed", failure_reason=hopeless, log=log)
     return Observation(_phase(states), log=log or None)
 
 
@@ -112,9 +115,12 @@ def _is_log(message: str, log: str) -> bool:
     return log.rstrip().endswith(message[-200:])
 
 
-def _stuck(
-    status: dict[str, Any], states: dict[str, dict[str, Any]], now: float
-) -> str | None:
+def stuck(pod: dict[str, Any], now: float) -> str | None:
+    """Why a pod that has not ended never will begin; None while there is hope."""
+    status = pod.get("status", {})
+    states = _states(status)
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return None
     for name, state in states.items():
         waiting = state.get("waiting") or {}
         reason, message = waiting.get("reason"), waiting.get("message", "")

@@ -21,6 +21,7 @@ class Store:
         self.region = region
         self.pipelines: dict[str, Pipeline] = {}
         self.executions: dict[str, Execution] = {}
+        # By name in lower case.
         self.jobs: dict[str, Job] = {}
         self.tags: dict[str, dict[str, str]] = {}
         # ClientRequestToken -> what it was used for and the answer it got.
@@ -55,8 +56,8 @@ class Store:
         return execution
 
     def job(self, kind: str, name: str) -> Job:
-        """The job of a kind and a name."""
-        job = self.jobs.get(name)
+        """The job of a kind and a name; case does not count, as ARNs have it lower."""
+        job = self.jobs.get(name.lower())
         if job is None or job.kind != kind:
             raise ResourceNotFoundError(
                 f"Requested resource not found: {kind} job {name}"

@@ -4,6 +4,9 @@ A plan of inputs: `{"directories": [path], "files": {path: text}, "downloads":
 [{"name", "uri", "type", "path"}]}`; of outputs: `{"trees": [{"path", "uri"}],
 "archives": [{"path", "uri"}]}`. Types are S3Prefix and ManifestFile. `s3` is a boto3
 client throughout.
+
+Assumed: FastFile inputs look like File ones; an empty model directory still makes an
+archive.
 """
 
 import json

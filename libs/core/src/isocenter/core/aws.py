@@ -105,7 +105,7 @@ def client(
             ),
         )
     except NoRegionError as error:
-        raise ConfigurationError("no AWS region: set AWS_REGION") from error
+        raise ConfigurationError("no AWS region: set AWS_DEFAULT_REGION") from error
 
 
 def translate(error: Exception, what: str) -> AwsError:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from isocenter.core.run_request import ID_PATTERN, ImageSetRef
 from isocenter.operator.conditions import Condition
@@ -19,7 +20,7 @@ Phase = Literal[
 ]
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed", "Stopped"})
 
-_IMMUTABLE = {
+_IMMUTABLE: JsonDict = {
     "x-kubernetes-validations": [
         {
             "rule": "self == oldSelf",
@@ -35,7 +36,7 @@ class PipelineRef(Camel):
     name: str = Field(
         pattern=PIPELINE_NAME_PATTERN,
         max_length=256,
-        description="Name of a SageMaker pipeline of the operator's account and region.",
+        description="A SageMaker pipeline of the operator's account and region.",
     )
     parameters: dict[str, Annotated[str, Field(max_length=1024)]] = Field(
         default={},

@@ -33,7 +33,7 @@ class ArraySlot:
         Raises:
             OSError: the file system refused it.
         """
-        data = memoryview(np.ascontiguousarray(values, self.dtype)).cast("B")
+        data = np.ascontiguousarray(values, self.dtype).data.cast("B")
         with self.path.open("r+b", buffering=0) as file:
             written = 0
             while written < len(data):
@@ -59,9 +59,7 @@ class ArrayFileWriter:
     header: int
 
     @classmethod
-    def create(
-        cls, path: Path, shape: Sequence[int], dtype: str
-    ) -> "ArrayFileWriter":
+    def create(cls, path: Path, shape: Sequence[int], dtype: str) -> "ArrayFileWriter":
         """Make the file with room for every slice.
 
         Raises:

@@ -6,6 +6,7 @@
     ├── UsageError           the request contradicts itself or the directory: final
     ├── IncompleteError      something asked for is missing, and that was not allowed
     │   └── NothingUsableError   not one array came out of the request
+    ├── DecoderLostError     a decoding process was killed, for memory most likely
     └── InterruptedFetchError    the fetch was told to stop
 """
 
@@ -16,6 +17,7 @@ from isocenter.core.dataset import Omission
 from isocenter.core.errors import IsocenterError
 
 __all__ = [
+    "DecoderLostError",
     "IncompleteError",
     "InterruptedFetchError",
     "NothingUsableError",
@@ -41,6 +43,10 @@ class IncompleteError(IsocenterError):
 
 class NothingUsableError(IncompleteError):
     """Not one array came out of the request."""
+
+
+class DecoderLostError(IsocenterError):
+    """A decoding process was killed; this process can decode nothing more."""
 
 
 class InterruptedFetchError(IsocenterError):

@@ -2,12 +2,9 @@
 
 from enum import IntEnum
 
-from isocenter.core.errors import (
-    AwsError,
-    ConfigurationError,
-    MalformedError,
-)
+from isocenter.core.errors import AwsError, ConfigurationError, MalformedError
 from isocenter.fetcher.errors import (
+    DecoderLostError,
     IncompleteError,
     InterruptedFetchError,
     NothingUsableError,
@@ -16,7 +13,7 @@ from isocenter.fetcher.errors import (
 
 
 class ExitCode(IntEnum):
-    """What the process's end means; ``__doc__`` of a member is for the reference."""
+    """What the end of the process means, see ``MEANING``."""
 
     COMPLETE = 0
     UNEXPECTED = 1
@@ -24,7 +21,7 @@ class ExitCode(IntEnum):
     NOTHING_USABLE = 3
     OMISSIONS = 4
     AWS = 5
-    STORAGE = 6
+    RESOURCES = 6
     INTERRUPTED = 143
 
 
@@ -37,7 +34,8 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.OMISSIONS: "Something asked for is missing and --allow-omissions was not "
     "given. No manifest was written. Instances without frames don't count.",
     ExitCode.AWS: "The request could not be read: no answer, no access, no such key.",
-    ExitCode.STORAGE: "The output directory can't be written, or is full.",
+    ExitCode.RESOURCES: "The output directory can't be written or is full, or a "
+    "decoding process was killed for want of memory.",
     ExitCode.INTERRUPTED: "SIGTERM or SIGINT ended the fetch; no manifest was written.",
 }
 """The table of docs/reference, in the order of the codes."""
@@ -51,7 +49,8 @@ _BY_FAILURE: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (MalformedError, ExitCode.USAGE),
     (UsageError, ExitCode.USAGE),
     (AwsError, ExitCode.AWS),
-    (OSError, ExitCode.STORAGE),
+    (DecoderLostError, ExitCode.RESOURCES),
+    (OSError, ExitCode.RESOURCES),
 )
 
 

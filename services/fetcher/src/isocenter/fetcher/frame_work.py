@@ -7,8 +7,7 @@ import numpy as np
 from isocenter.core.errors import IntegrityError
 from isocenter.fetcher.array_file import ArraySlot
 from isocenter.fetcher.decode import decode
-from isocenter.fetcher.pixels import PixelFormat
-from isocenter.fetcher.plan import Rescale
+from isocenter.fetcher.pixels import PixelFormat, Rescale
 from isocenter.fetcher.verify import checksum, is_intact
 
 
@@ -52,7 +51,7 @@ def carry_out(work: FrameWork, stored: bytes) -> int:
     values = decode(stored, work.syntax, work.pixels)
     # On a big-endian machine the container would have to be swapped first.
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    samples = memoryview(little).cast("B")
+    samples = little.data.cast("B")
     if work.crc32 is not None and not is_intact(
         work.syntax, work.crc32, stored, samples
     ):

@@ -23,7 +23,9 @@ def frame_attributes(dicom: Attributes, frames: int) -> Iterator[Attributes]:
     shared = _first_item(dicom.get("SharedFunctionalGroupsSequence"))
     per_frame = dicom.get("PerFrameFunctionalGroupsSequence")
     # A list of another length says nothing about which frame an item is for.
-    items = per_frame if isinstance(per_frame, list) and len(per_frame) == frames else ()
+    items = (
+        per_frame if isinstance(per_frame, list) and len(per_frame) == frames else ()
+    )
     base = [_flat(shared), dict(dicom)] if shared else [dict(dicom)]
     if frames > 1 and not items:
         positions = _offset_positions(dicom, frames)

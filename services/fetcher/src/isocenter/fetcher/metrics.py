@@ -8,7 +8,9 @@ FRAMES = Counter(
     ["outcome"],
 )
 RETRIES = Counter(
-    "isocenter_fetcher_frame_retries", "Frames that were read again, by cause.", ["cause"]
+    "isocenter_fetcher_frame_retries",
+    "Frames that were read again, by cause.",
+    ["cause"],
 )
 STORED_BYTES = Counter(
     "isocenter_fetcher_stored_bytes", "Bytes of frames read from HealthImaging."
@@ -23,9 +25,9 @@ MEMORY_BYTES = Gauge(
     "isocenter_fetcher_frame_memory_bytes", "Bytes of frames held in memory, estimated."
 )
 OMISSIONS = Counter(
-    "isocenter_fetcher_omissions", "Things asked for and not there, by reason.", ["reason"]
+    "isocenter_fetcher_omissions",
+    "Things asked for and not there, by reason.",
+    ["reason"],
 )
-DATASETS = Counter(
-    "isocenter_fetcher_datasets", "Datasets by outcome.", ["outcome"]
-)
+DATASETS = Counter("isocenter_fetcher_datasets", "Datasets by outcome.", ["outcome"])
 JOBS = Gauge("isocenter_fetcher_jobs", "Jobs of the service by status.", ["status"])

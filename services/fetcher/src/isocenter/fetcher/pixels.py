@@ -58,6 +58,14 @@ class PixelFormat:
         return self.rows * self.columns * self.samples * self.itemsize
 
 
+@dataclass(frozen=True)
+class Rescale:
+    """Linear rescale to the modality's units (PS3.3 C.11.1)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
 def read_pixel_format(dicom: Attributes) -> PixelFormat:
     """The pixel description among an instance's attributes.
 

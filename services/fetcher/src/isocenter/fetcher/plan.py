@@ -21,7 +21,12 @@ from isocenter.core.healthimaging.image_set import (
     text,
 )
 from isocenter.fetcher.functional_groups import frame_attributes
-from isocenter.fetcher.pixels import PixelFormat, is_image, read_pixel_format
+from isocenter.fetcher.pixels import (
+    PixelFormat,
+    Rescale,
+    is_image,
+    read_pixel_format,
+)
 from isocenter.fetcher.volume import (
     Geometry,
     Plane,
@@ -47,14 +52,6 @@ REPEATS = (
     "AcquisitionTime",
 )
 """What may tell slices at one place apart, in the order in which it is tried."""
-
-
-@dataclass(frozen=True)
-class Rescale:
-    """Linear rescale to the modality's units (PS3.3 C.11.1)."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -207,8 +204,7 @@ def _problem(
         if is_image(instance.dicom):
             return (
                 OmissionReason.METADATA_MALFORMED,
-                "it is an image, but HealthImaging has no frames of it; see the "
-                "warnings of its import job",
+                "it is an image without frames; see its import job's warnings",
             )
         return OmissionReason.NO_FRAMES, "it has no frames, it is no image"
     if not decodable(syntax):
@@ -218,11 +214,8 @@ def _problem(
         )
     declared = number(instance.dicom, "NumberOfFrames")
     if declared is not None and declared != len(instance.frames):
-        return (
-            OmissionReason.METADATA_MALFORMED,
-            f"NumberOfFrames is {declared:g}, HealthImaging has "
-            f"{len(instance.frames)} frames",
-        )
+        words = f"NumberOfFrames is {declared:g}, there are {len(instance.frames)}"
+        return OmissionReason.METADATA_MALFORMED, words
     return None
 
 

@@ -24,7 +24,9 @@ def patient_key(
         study_uid: stands in where there is no patient id.
     """
     # The first part keeps a patient id from ever colliding with a study's UID.
-    parts = ("patient", issuer or "", patient_id) if patient_id else ("study", study_uid)
+    parts = (
+        ("patient", issuer or "", patient_id) if patient_id else ("study", study_uid)
+    )
     text = "\0".join(parts)
     return hmac.new(salt.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
 

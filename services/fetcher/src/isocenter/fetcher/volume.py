@@ -7,12 +7,14 @@ the back, z to the head.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 Vector = tuple[float, float, float]
 
 _UNIT_TOLERANCE = 1e-2
 """How far written direction cosines may be from unit length and right angles."""
+_SPACING_DIGITS = 6
 _PARALLEL_TOLERANCE = 1e-3
 """Distance of the unit vectors of slices that count as parallel, 0.06 degrees."""
 _STEP_TOLERANCE = (0.01, 0.01)
@@ -92,7 +94,7 @@ def is_parallel(one: Orientation | None, other: Orientation | None) -> bool:
 
 
 def depth(plane: Plane) -> float | None:
-    """mm along the slice normal, on the grid that makes equal places equal."""
+    """Distance in mm along the slice normal, on a grid: equal places are equal."""
     if plane.orientation is None or plane.position is None:
         return None
     along = _dot(plane.position, plane.orientation.normal)
@@ -105,7 +107,7 @@ def geometry(planes: Sequence[Plane]) -> Geometry:
     positions = [plane.position for plane in planes if plane.position is not None]
     if first.orientation is None or len(positions) != len(planes):
         return Geometry(_spacing(first, _lone(planes)), None, None, len(planes) == 1)
-    steps = [_difference(a, b) for a, b in zip(positions, positions[1:], strict=False)]
+    steps = [_difference(a, b) for a, b in pairwise(positions)]
     along = _stacking(positions, first.orientation)
     step = median([_dot(s, along) for s in steps]) if steps else first.slice_spacing
     usable = step if step and step > POSITION_GRID else None
@@ -125,7 +127,8 @@ def _lone(planes: Sequence[Plane]) -> float | None:
 def _spacing(plane: Plane, step: float | None) -> Vector | None:
     if plane.pixel_spacing is None or step is None:
         return None
-    return (step, *plane.pixel_spacing)
+    # Differences of written positions carry noise in their last digits.
+    return (round(step, _SPACING_DIGITS), *plane.pixel_spacing)
 
 
 def _stacking(positions: Sequence[Vector], orientation: Orientation) -> Vector:

@@ -119,12 +119,16 @@ class Batcher:
                 self._close(batch, CloseReason.RECOVERED)
 
     def add(
-        self, part: Part, instance_for: Callable[[str], StoredInstance]
+        self,
+        part: Part,
+        sop_instance_uid: str,
+        instance_for: Callable[[str], StoredInstance],
     ) -> StoredInstance | None:
         """Make a part durable in the open batch.
 
         Args:
             part: complete file; it has moved or is removed afterwards.
+            sop_instance_uid: of the instance, checked to be a UID.
             instance_for: the record, given the batch's id.
 
         Returns:
@@ -136,7 +140,7 @@ class Batcher:
                 association, did not become durable.
         """
         try:
-            batch, entry, mine = self._admit(part, instance_for("-").sop_instance_uid)
+            batch, entry, mine = self._admit(part, sop_instance_uid)
             if not mine:
                 self._wait_for_twin(entry)
                 metrics.DUPLICATES.inc()
@@ -146,7 +150,7 @@ class Batcher:
                 self._spool.keep(batch.id, part, instance)
                 entry.durable = True
             finally:
-                self._written(batch, entry, instance.sop_instance_uid)
+                self._written(batch, entry, sop_instance_uid)
             return instance
         finally:
             part.path.unlink(missing_ok=True)

@@ -102,13 +102,19 @@ class Drain:
         """
         if task.kind == "instance":
             self._put_instance(task.batch, task.sop_instance_uid)
+            self._batcher.put_done(task.batch)
         else:
             self._seal(task.batch)
 
     def _put_instance(self, batch: str, sop_instance_uid: str) -> None:
+        instance = self._spool.record(batch, sop_instance_uid)
+        if instance is None:  # put before, but the volume failed us right after it
+            return
         destination = self._spool.destination_of(batch)
         path = self._spool.instance_path(batch, sop_instance_uid)
-        instance = self._spool.record(batch, sop_instance_uid)
+        if not path.exists():
+            self._lost(batch, sop_instance_uid)
+            return
         metadata_key = destination.metadata_key(batch, sop_instance_uid)
         if metadata_key is not None:
             document = metadata_json(path)
@@ -119,13 +125,24 @@ class Drain:
         )
         self._spool.mark_put(batch, sop_instance_uid)
         metrics.UPLOADED_BYTES.inc(instance.bytes)
-        self._batcher.put_done(batch)
+
+    def _lost(self, batch: str, sop_instance_uid: str) -> None:
+        """Only damage to the volume brings us here; the batch must not wait for it."""
+        metrics.INSTANCES_LOST.inc()
+        log.error(
+            "an acknowledged instance is gone from the volume: have it sent again",
+            extra={"batch": batch, "sop_instance_uid": sop_instance_uid},
+        )
+        self._spool.mark_lost(batch, sop_instance_uid)
 
     def _seal(self, batch: str) -> None:
         """Put the manifest, last of all; then the folder is not needed any more."""
         destination = self._spool.destination_of(batch)
         content = self._spool.manifest(batch)
         if content is None:
+            # None in practice: a write that failed, and whose removal failed too.
+            for sop_instance_uid in self._spool.waiting(batch):
+                self._put_instance(batch, sop_instance_uid)
             instances = self._spool.instances(batch)
             if instances:
                 content = BatchManifest(

@@ -38,6 +38,8 @@ _UNDEFINED = 0xFFFFFFFF
 _LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _MAX_UID = 64
 _MAX_DEPTH = 32
+_MAX_ELEMENTS = 100_000
+"""Elements looked at, items included: a gigabyte of zeros is 134 million of them."""
 _MAX_INFLATED = 64 * 1024 * 1024
 """Bytes of a deflated data set that are looked at: real headers are far smaller."""
 
@@ -173,6 +175,7 @@ class _Walker:
         self._u16 = struct.Struct(f"{order}H")
         self._u32 = struct.Struct(f"{order}L")
         self._explicit: bool | None = None
+        self._seen = 0
 
     def values(self) -> Iterator[tuple[int, bytes]]:
         """Tag and value of each wanted element, until the last or the end.
@@ -194,6 +197,9 @@ class _Walker:
 
     def _element(self, *, explicit: bool | None) -> tuple[int, bytes, int] | None:
         """Tag, VR (empty if implicit) and length of the next element."""
+        self._seen += 1
+        if self._seen > _MAX_ELEMENTS:
+            raise _not_understood("no Series Instance UID in 100,000 elements")
         start = self._source.read(8)
         if len(start) < 8:  # noqa: PLR2004 - tag and length, PS3.5 7.1.3
             return None

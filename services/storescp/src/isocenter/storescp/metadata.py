@@ -24,7 +24,9 @@ def metadata_json(path: Path) -> bytes | None:
         None if a value can't be expressed in JSON: the instance goes without.
     """
     try:
-        data_set = pydicom.dcmread(path, stop_before_pixels=True, defer_size=1024 * 1024)
+        data_set = pydicom.dcmread(
+            path, stop_before_pixels=True, defer_size=1024 * 1024
+        )
         members = data_set.to_json_dict(
             bulk_data_threshold=_BULK_BYTES,
             bulk_data_element_handler=_left_out,

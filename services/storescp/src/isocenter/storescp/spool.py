@@ -239,10 +239,16 @@ class Spool:
         """The instance's file."""
         return self.root / batch / (sop_instance_uid + _DCM)
 
-    def record(self, batch: str, sop_instance_uid: str) -> StoredInstance:
-        """The record of an instance that S3 does not have yet."""
-        path = self.root / batch / (sop_instance_uid + _OPEN)
-        return StoredInstance.model_validate_json(path.read_bytes())
+    def record(self, batch: str, sop_instance_uid: str) -> StoredInstance | None:
+        """The record of an instance that S3 does not have yet, None if it has."""
+        folder = self.root / batch
+        try:
+            stored = (folder / (sop_instance_uid + _OPEN)).read_bytes()
+        except FileNotFoundError:
+            if (folder / (sop_instance_uid + _PUT)).exists():
+                return None
+            raise
+        return StoredInstance.model_validate_json(stored)
 
     def mark_put(self, batch: str, sop_instance_uid: str) -> None:
         """S3 has the object: say so durably, then give the space back."""
@@ -251,6 +257,12 @@ class Spool:
         record.rename(folder / (sop_instance_uid + _PUT))
         durable.sync_folder(folder)
         (folder / (sop_instance_uid + _DCM)).unlink(missing_ok=True)
+
+    def mark_lost(self, batch: str, sop_instance_uid: str) -> None:
+        """The instance's file is gone: take it out of the batch, so others go on."""
+        folder = self.root / batch
+        (folder / (sop_instance_uid + _OPEN)).unlink(missing_ok=True)
+        durable.sync_folder(folder)
 
     def instances(self, batch: str) -> tuple[StoredInstance, ...]:
         """All records of a batch, in the order of reception."""

@@ -15,6 +15,8 @@ from isocenter.core.aws import calling
 
 _DICOM = "application/dicom"
 _JSON = "application/json"
+_PART_BYTES = 16 * 1024 * 1024
+"""Held in memory by each upload thread; 10,000 parts of it are 160 GB."""
 
 
 class Uploader:
@@ -22,8 +24,8 @@ class Uploader:
 
     Args:
         s3: a boto3 S3 client; safe for threads.
-        multipart_bytes: files larger than this go in parts of this size, with a
-            SHA-256 for each part (S3's single PUT ends at 5 GB).
+        multipart_bytes: files larger than this go in parts, with a SHA-256 for
+            each part (S3's single PUT ends at 5 GB).
     """
 
     def __init__(self, s3: Any, *, multipart_bytes: int) -> None:
@@ -31,7 +33,7 @@ class Uploader:
         self._multipart_bytes = multipart_bytes
         self._transfer = TransferConfig(
             multipart_threshold=multipart_bytes + 1,
-            multipart_chunksize=multipart_bytes,
+            multipart_chunksize=min(multipart_bytes, _PART_BYTES),
             use_threads=False,
         )
 

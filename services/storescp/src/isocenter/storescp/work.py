@@ -102,7 +102,9 @@ class WorkQueue:
         """Make every waiting task due now: before a shutdown, each gets a last try."""
         with self._changed:
             now = self._clock()
-            self._heap = [(min(due, now), order, task) for due, order, task in self._heap]
+            self._heap = [
+                (min(due, now), order, task) for due, order, task in self._heap
+            ]
             heapq.heapify(self._heap)
             self._changed.notify_all()
 

@@ -6,10 +6,10 @@ one event loop; nothing here waits.
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
 
 from isocenter.core.codestream import Levels, scan_levels
 from isocenter.core.errors import MalformedError
+from isocenter.tlm_proxy.frame_key import FrameKey
 from isocenter.tlm_proxy.metrics import Metrics
 
 _SHARES = 8
@@ -17,14 +17,6 @@ _SHARES = 8
 together take no more than 1/2 of it."""
 _OVERHEAD = 1024
 """Bytes charged for keeping a frame, beside its own."""
-
-
-class FrameKey(NamedTuple):
-    """Which frame; HealthImaging's frames never change under their id."""
-
-    datastore_id: str
-    image_set_id: str
-    frame_id: str
 
 
 class Frame:

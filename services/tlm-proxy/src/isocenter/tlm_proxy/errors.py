@@ -110,7 +110,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     RefusedError: Answer(400, "RefusedByHealthImaging"),
     BusyError: Answer(
-        503, "Throttled", "HealthImaging is throttling; try again later", 1
+        503, "Busy", "HealthImaging is throttling, or at work on this; try again", 1
     ),
     DeadlineError: Answer(
         504, "UpstreamTimeout", "HealthImaging did not answer in time"

@@ -1,0 +1,229 @@
+"""A Store SCP in this process with an S3 in memory, and instances to send."""
+
+import base64
+import hashlib
+import io
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pydicom.config
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from pydicom import config as pydicom_config
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, _config
+from pynetdicom.dsutils import encode
+from pynetdicom.transport import AssociationSocket
+
+from isocenter.storescp.connection import Connection, TlsConnection
+from isocenter.storescp.main import Process
+from isocenter.storescp.settings import StoreScpSettings
+
+DATASTORE = "0123456789abcdef0123456789abcdef"
+
+
+class FakeS3:
+    """Objects in memory; checks SHA-256 like S3, and can be away."""
+
+    def __init__(self):
+        self.objects = {}
+        self.puts = []
+        self.in_parts = []
+        self.away = False
+        self.fail_next = []
+        self._lock = threading.Lock()
+
+    def _answer(self, key):
+        if self.away:
+            raise EndpointConnectionError(endpoint_url="https://s3.invalid")
+        with self._lock:
+            if self.fail_next:
+                raise self.fail_next.pop(0)
+            self.puts.append(key)
+
+    def put_object(self, **request):
+        body, key = request["Body"], request["Key"]
+        content = body if isinstance(body, bytes) else body.read()
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        assert digest == request["ChecksumSHA256"]
+        self._answer(key)
+        self.objects[request["Bucket"], key] = content
+
+    def upload_fileobj(self, file, bucket, key, **request):
+        assert request["ExtraArgs"]["ChecksumAlgorithm"] == "SHA256"
+        self.in_parts.append(key)
+        self._answer(key)
+        self.objects[bucket, key] = file.read()
+
+    def keys(self, prefix=""):
+        return sorted(key for _, key in self.objects if key.startswith(prefix))
+
+
+@pytest.fixture
+def s3():
+    return FakeS3()
+
+
+@pytest.fixture(autouse=True)
+def _libraries_restored(monkeypatch):
+    """The process sets library switches; other tests must not see them."""
+    for name in (
+        "STORE_RECV_CHUNKED_DATASET",
+        "UNRESTRICTED_STORAGE_SERVICE",
+        "LOG_HANDLER_LEVEL",
+    ):
+        monkeypatch.setattr(_config, name, getattr(_config, name))
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    settings = pydicom_config.settings
+    before = settings.reading_validation_mode, settings.writing_validation_mode
+    # What tests send is wrong on purpose now and then.
+    settings.reading_validation_mode = pydicom.config.IGNORE
+    settings.writing_validation_mode = pydicom.config.IGNORE
+    yield
+    settings.reading_validation_mode, settings.writing_validation_mode = before
+
+
+@pytest.fixture(autouse=True)
+def _requestors_close_their_sockets(monkeypatch):
+    """pynetdicom's own sockets stay open if the peer went first; ours do not."""
+    plain = AssociationSocket._shutdown_socket
+
+    def shut(self):
+        sock = self.socket
+        plain(self)
+        if sock is not None and not isinstance(sock, Connection | TlsConnection):
+            sock.close()
+
+    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def make_settings(tmp_path):
+    def make(**changes):
+        values = {
+            "plain_port": free_port(),
+            "listen_address": "127.0.0.1",
+            "bucket": "inbox",
+            "datastore_id": DATASTORE,
+            "spool_dir": tmp_path / "spool",
+            "spool_min_free_bytes": 0,
+            "batch_quiet_s": 60.0,
+            "network_timeout_s": 10.0,
+            "shutdown_grace_s": 3.0,
+        }
+        return StoreScpSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def start(make_settings, s3):
+    """Starts Store SCPs and stops them at the end."""
+    started = []
+
+    def start_one(**changes):
+        process = Process.build(make_settings(**changes), s3)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        if not process.stopping.is_set():
+            process.stop()
+
+
+def ct(rows=16, *, uid=None, seed=0, **changes):
+    """A small CT instance."""
+    dataset = Dataset()
+    dataset.SOPClassUID = CTImageStorage
+    dataset.SOPInstanceUID = uid or generate_uid()
+    dataset.StudyDate = "20261123"
+    dataset.Modality = "CT"
+    dataset.PatientName = "Doe^Jane"
+    dataset.PatientID = "secret-4711"
+    dataset.StudyInstanceUID = "1.2.3.4"
+    dataset.SeriesInstanceUID = "1.2.3.4.5"
+    dataset.InstanceNumber = seed
+    dataset.Rows = dataset.Columns = rows
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = 0
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PixelData = bytes((i * 7 + seed) % 256 for i in range(rows * rows * 2))
+    dataset["PixelData"].VR = "OW"
+    for name, value in changes.items():
+        setattr(dataset, name, value)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+def encoded(dataset, syntax=ExplicitVRLittleEndian):
+    """The bytes that a C-STORE of ``dataset`` carries."""
+    return encode(dataset, syntax.is_implicit_VR, syntax.is_little_endian)
+
+
+def p10_data_set(content):
+    """The data set's bytes of a P10 file, read independently of the product."""
+    file = io.BytesIO(content)
+    read_preamble(file, force=False)
+    _read_file_meta_info(file)
+    return file.read()
+
+
+@pytest.fixture
+def associate():
+    """Associations that are released at the end."""
+    opened = []
+
+    def associate_to(process, *, contexts=((CTImageStorage, None),), port=None, **more):
+        ae = AE("SCU")
+        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = 10
+        for abstract, transfer in contexts:
+            ae.add_requested_context(abstract, transfer or ExplicitVRLittleEndian)
+        assoc = ae.associate("127.0.0.1", port or process.settings.plain_port, **more)
+        opened.append(assoc)
+        return assoc
+
+    yield associate_to
+    for assoc in opened:
+        if assoc.is_established:
+            assoc.release()
+
+
+def eventually(condition, timeout=5.0):
+    """Wait until ``condition()`` is true, and answer its value."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "not within the time"
+        time.sleep(0.01)
+    return value
+
+
+@pytest.fixture
+def helpers():
+    """The functions of this file, for tests (which can't import it)."""
+
+    class Helpers:
+        ct = staticmethod(ct)
+        encoded = staticmethod(encoded)
+        p10_data_set = staticmethod(p10_data_set)
+        eventually = staticmethod(eventually)
+        free_port = staticmethod(free_port)
+        datastore = DATASTORE
+        data = Path(__file__).parents[2] / "data" / "small"
+
+    return Helpers

@@ -1,0 +1,115 @@
+import json
+import logging
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from isocenter.core.errors import ConfigurationError
+from isocenter.core.health import HealthServer
+from isocenter.storescp import main
+from isocenter.storescp.main import Process
+
+
+@pytest.fixture
+def _logging_restored():
+    root, ours = logging.getLogger(), logging.getLogger("isocenter")
+    before = root.handlers[:], root.level, ours.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("_logging_restored")
+def test_a_bad_setting_stops_the_start(monkeypatch, capsys):
+    monkeypatch.delenv("STORESCP_BUCKET", raising=False)
+    assert main.main() == 2
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert line["service"] == "storescp"
+    assert "STORESCP_BUCKET" in line["error"]
+
+
+def test_a_port_in_use_is_named(start, make_settings, s3, tmp_path):
+    running = start()
+    port = running.settings.plain_port
+    settings = make_settings(plain_port=port, spool_dir=tmp_path / "other")
+    process = Process.build(settings, s3)
+    with pytest.raises(ConfigurationError, match="STORESCP_PLAIN_PORT"):
+        process.start()
+    process.drain.stop(0)
+
+
+def test_stop_seals_and_drains(start, associate, s3, helpers):
+    process = start()
+    assoc = associate(process)
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    assoc.release()
+    assert process.stop()
+    assert len(s3.keys("DICOM/")) == 1
+    assert len(s3.keys("batches/")) == 1
+    assert process.ready() == "stopping"
+    assert not associate(process).is_established
+
+
+def test_a_running_association_may_end(start, associate, s3, helpers):
+    process = start(shutdown_grace_s=10.0)
+    assoc = associate(process)
+    stopping = threading.Thread(target=process.stop)
+    stopping.start()
+    helpers.eventually(process.stopping.is_set)
+    time.sleep(0.3)
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    assoc.release()
+    stopping.join(10)
+    assert len(s3.keys("batches/")) == 1
+
+
+def test_what_cannot_be_drained_stays_for_the_next_process(
+    start, associate, s3, helpers
+):
+    s3.away = True
+    process = start(shutdown_grace_s=0.5)
+    dataset = helpers.ct()
+    assoc = associate(process)
+    assert assoc.send_c_store(dataset).Status == 0x0000
+    assoc.release()
+    assert not process.stop()
+    s3.away = False
+    start()
+    [key] = helpers.eventually(lambda: s3.keys("batches/"))
+    manifest = json.loads(s3.objects["inbox", key])
+    assert manifest["instances"][0]["sopInstanceUid"] == dataset.SOPInstanceUID
+
+
+def test_ticks_seal_a_quiet_batch(start, associate, s3, helpers):
+    process = start(batch_quiet_s=0.2)
+    associate(process).send_c_store(helpers.ct())
+    assert not s3.keys("batches/")
+
+    def ticked():
+        process.tick()
+        return s3.keys("batches/")
+
+    helpers.eventually(ticked)
+
+
+def test_metrics_and_probes(start, associate, helpers):
+    process = start()
+    associate(process).send_c_store(helpers.ct())
+    server = HealthServer(0, alive=process.alive, ready=process.ready)
+
+    def get(path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as answer:
+            return answer.read().decode()
+
+    try:
+        assert get("/healthz") == "ok\n"
+        assert get("/readyz") == "ok\n"
+        metrics = get("/metrics")
+    finally:
+        server.close()
+    assert 'isocenter_storescp_stores_total{status="0000"}' in metrics
+    assert "isocenter_storescp_associations_active 1.0" in metrics
+    assert "isocenter_storescp_spool_free_bytes" in metrics

@@ -1,0 +1,198 @@
+"""DICOM over TLS, with pynetdicom's and DCMTK's requestors."""
+
+import datetime as dt
+import io
+import ipaddress
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pydicom
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from isocenter.core.errors import ConfigurationError
+from isocenter.storescp.tls import server_context
+
+HOST = ipaddress.ip_address("127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Paths of a self-signed certificate and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scp")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(HOST)]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.crt").write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    (folder / "tls.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "tls.crt", folder / "tls.key"
+
+
+@pytest.fixture
+def start_tls(start, pair, helpers):
+    def start_one(**changes):
+        cert, key = pair
+        return start(
+            plain_port=None,
+            tls_port=helpers.free_port(),
+            tls_cert_file=cert,
+            tls_key_file=key,
+            **changes,
+        )
+
+    return start_one
+
+
+def client_context(pair, *, with_certificate=False):
+    context = ssl.create_default_context(cafile=pair[0])
+    if with_certificate:
+        context.load_cert_chain(*pair)
+    return context
+
+
+def test_store_over_tls(start_tls, associate, pair, s3, helpers):
+    process = start_tls()
+    assoc = associate(
+        process,
+        port=process.settings.tls_port,
+        tls_args=(client_context(pair), "127.0.0.1"),
+    )
+    dataset = helpers.ct(rows=128)
+    assert assoc.send_c_store(dataset).Status == 0x0000
+    [key] = helpers.eventually(lambda: s3.keys("DICOM/"))
+    stored = helpers.p10_data_set(s3.objects["inbox", key])
+    assert stored == helpers.encoded(dataset)
+
+
+def test_a_peer_without_tls_is_turned_away(start_tls, associate):
+    process = start_tls()
+    assoc = associate(process, port=process.settings.tls_port)
+    assert not assoc.is_established
+
+
+def test_a_silent_peer_does_not_stop_others(start_tls, associate, pair, helpers):
+    process = start_tls(network_timeout_s=30.0)
+    with socket.create_connection(("127.0.0.1", process.settings.tls_port)):
+        assoc = associate(
+            process,
+            port=process.settings.tls_port,
+            tls_args=(client_context(pair), "127.0.0.1"),
+        )
+        assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+
+
+@pytest.mark.parametrize(
+    ("change", "accepted"),
+    [
+        ({"maximum_version": ssl.TLSVersion.TLSv1_2}, True),
+        ({"minimum_version": ssl.TLSVersion.TLSv1_3}, True),
+        ({"maximum_version": ssl.TLSVersion.TLSv1_2, "ciphers": "AES128-SHA"}, False),
+    ],
+)
+def test_versions_and_ciphers(start_tls, pair, change, accepted):
+    process = start_tls()
+    context = client_context(pair)
+    if ciphers := change.pop("ciphers", None):
+        context.set_ciphers(ciphers)
+    for name, value in change.items():
+        setattr(context, name, value)
+    address = ("127.0.0.1", process.settings.tls_port)
+    with socket.create_connection(address) as plain:
+        if accepted:
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secured:
+                assert secured.cipher()
+        else:
+            with pytest.raises(ssl.SSLError):
+                context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_tls_1_1_is_refused(pair):
+    context = server_context(*pair, None)
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("with_certificate", [True, False])
+def test_mutual_tls(start_tls, associate, pair, helpers, with_certificate):
+    process = start_tls(tls_ca_file=pair[0])
+    assoc = associate(
+        process,
+        port=process.settings.tls_port,
+        tls_args=(
+            client_context(pair, with_certificate=with_certificate),
+            "127.0.0.1",
+        ),
+    )
+    assert assoc.is_established == with_certificate
+    if with_certificate:
+        assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+
+
+def test_a_wrong_key_is_named(tmp_path, pair):
+    (tmp_path / "bad.key").write_text("no key")
+    with pytest.raises(ConfigurationError, match="STORESCP_TLS_KEY_FILE"):
+        server_context(pair[0], tmp_path / "bad.key", None)
+    with pytest.raises(ConfigurationError, match="STORESCP_TLS_CA_FILE"):
+        server_context(*pair, tmp_path / "missing")
+
+
+@pytest.mark.skipif(not shutil.which("storescu"), reason="DCMTK is not installed")
+class TestDcmtk:
+    """DCMTK's own requestors, an independent implementation of both layers."""
+
+    def _run(self, *command):
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=30, check=False
+        )
+
+    def test_echo_over_tls(self, start_tls, pair):
+        process = start_tls()
+        done = self._run(
+            "echoscu", "+tla", "+cf", str(pair[0]), "-aec", "S3SCP",
+            "127.0.0.1", str(process.settings.tls_port),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "option"),
+        [("sr_basic_text", "-x="), ("mr_jpeg_lossless", "-xs"), ("mr_jpeg_ls", "-xt")],
+    )
+    def test_store_over_tls(self, start_tls, pair, s3, helpers, name, option):
+        process = start_tls()
+        file = helpers.data / f"{name}.dcm"
+        done = self._run(
+            "storescu", "+tla", "+cf", str(pair[0]), option, "-aec", "S3SCP",
+            "127.0.0.1", str(process.settings.tls_port), str(file),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        [key] = helpers.eventually(lambda: s3.keys("DICOM/"))
+        # DCMTK re-encodes lengths when it sends: the elements are compared.
+        assert pydicom.dcmread(io.BytesIO(s3.objects["inbox", key])) == pydicom.dcmread(
+            file
+        )
