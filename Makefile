@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export ISOCENTER_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/isocenter
 export CLUSTER ?= local
+export REGISTRY ?= localhost:5000
 export PATH := $(CURDIR)/.venv/bin:$(ISOCENTER_CACHE)/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/hack
 ifeq ($(CLUSTER),local)
@@ -10,7 +11,7 @@ export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
 endif
 # Paths that are linted, type-checked and formatted.
 SOURCES := libs services operator pipeline devcloud tests hack
-TYPED := libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud
+TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud)
 
 .PHONY: help
 help: ## list these targets
@@ -26,7 +27,7 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh check images demo cluster-tests system
+	hack/tiers.sh check authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify unit contract chart
@@ -39,11 +40,11 @@ lint: init ## style, import contracts, shell, YAML
 	ruff check $(SOURCES)
 	ruff format --check $(SOURCES)
 	lint-imports
-	git ls-files '*.sh' .ci/run | xargs shellcheck -x
+	git ls-files -co --exclude-standard '*.sh' .ci/run | xargs shellcheck -x
 	yamllint -s .
 
 type: init ## static types, strict
-	mypy $(addsuffix /src,$(TYPED)) hack/demo hack/generate
+	mypy $(TYPED) hack/demo hack/generate
 
 unit: init ## small tests, many, no network beyond loopback
 	pytest -q -n 2 tests/unit tests/repo $(wildcard devcloud/tests)
@@ -60,13 +61,15 @@ cluster-tests: cluster ## the charts and resources against a real API server
 system: init ## the chain that `make demo` ran, asserted
 	pytest -q tests/system
 
-.PHONY: helm cluster cluster-up cluster-down images skaffold
+.PHONY: soak
+soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)
+	SOAK=$${SOAK:-100} pytest -q -s -o timeout=3600 tests/unit/storescp/test_kill.py tests/unit/core/test_codestream_mutations.py
+
+.PHONY: helm cluster cluster-up cluster-down images dev
 helm: # what the chart tests need, built from source when there is none
 	@hack/cluster/tools.sh helm
 
 cluster-up: ## start the local Kubernetes (from source, cached)
-	hack/cluster/packages.sh
-	hack/cluster/tools.sh kubernetes etcd helm coredns local-path-provisioner
 	hack/cluster/up.sh
 
 cluster-down: ## end the local Kubernetes
@@ -76,18 +79,22 @@ cluster: init
 	@if [ "$(CLUSTER)" = local ]; then $(MAKE) --no-print-directory cluster-up; fi
 
 images: cluster ## build and push the images that changed
-	@if [ "$(CLUSTER)" = local ]; then hack/cluster/base-image.sh; fi
 	hack/images.sh
 
-skaffold: ## build skaffold from source, for `skaffold dev`
-	hack/cluster/tools.sh skaffold
+dev: cluster ## rebuild and redeploy what changes, until Ctrl-C (after a demo)
+	@if [ "$(CLUSTER)" = local ]; then hack/cluster/tools.sh skaffold; fi
+	skaffold dev --profile devcloud --default-repo $(REGISTRY)
 
-.PHONY: generate verify lock format
+.PHONY: generate verify authoring lock format
 generate: init ## write CRDs, values.schema.json, references, coverage
 	python -m generate
+	python -m isocenter.devcloud.coverage
 
 verify: init ## fail when something generated is stale
 	python -m generate --check
+
+authoring: init ## regenerate the pipeline's definition with the sagemaker SDK, compare
+	pipeline/authoring/generate.sh --verify
 
 lock: init ## resolve constraints.txt anew
 	hack/lock.sh

@@ -43,7 +43,13 @@ describe() {
     helm)
       version=$(pinned "$module" helm.sh/helm/v3)
       package=helm.sh/helm/v3/cmd/helm
-      flags+=" -X helm.sh/helm/v3/internal/version.version=$version" ;;
+      flags+=" -X helm.sh/helm/v3/internal/version.version=$version"
+      # The Kubernetes that charts are rendered for where no cluster is asked.
+      local minor variable
+      minor=$(pinned "$module" k8s.io/kubernetes) minor=${minor#v1.}
+      for variable in pkg/lint/rules pkg/chartutil; do
+        flags+=" -X helm.sh/helm/v3/$variable.k8sVersionMajor=1 -X helm.sh/helm/v3/$variable.k8sVersionMinor=${minor%%.*}"
+      done ;;
     kubeconform)
       version=$(pinned "$module" github.com/yannh/kubeconform)
       package=github.com/yannh/kubeconform/cmd/kubeconform

@@ -1,10 +1,13 @@
 """`python -m demo run|down`; the Makefile sets what it needs."""
 
 import argparse
+import json
 import sys
+from typing import Any
 
 from demo import watch
 from demo.install import install, uninstall
+from demo.local_aws import read
 from demo.place import NAMESPACE, PROXY_NODE_PORT, local_cluster
 from demo.send import send, study
 from demo.shell import DemoError, kubectl, say
@@ -30,7 +33,7 @@ def run() -> None:
         )
 
 
-def report(runs: list[dict]) -> None:  # type: ignore[type-arg] - JSON as kubectl gives it
+def report(runs: list[dict[str, Any]]) -> None:
     """What there is now, and where."""
     print()
     print(kubectl("-n", NAMESPACE, "get", "dicomimportjobs,trainingruns"))
@@ -38,19 +41,31 @@ def report(runs: list[dict]) -> None:  # type: ignore[type-arg] - JSON as kubect
         status = each["status"]
         for metric in status.get("metrics", []):
             print(f"metric   {metric['name']} = {metric['value']}")
-        print(f"dataset  {status.get('datasetS3Uri')}")
-        print(f"model    {status.get('modelS3Uri')}")
-        image_set = each["spec"]["imageSets"][0]["id"]
-        path = f"/datastore/{each['spec']['datastoreId']}/imageSet/{image_set}"
-        if local_cluster():
-            base = f"http://localhost:{PROXY_NODE_PORT}"
-        else:
-            base = "http://localhost:8080"
-            print(
-                f"proxy    kubectl -n {NAMESPACE} port-forward"
-                " service/isocenter-tlm-proxy 8080:80"
-            )
-        print(f"proxy    {base}{path}/imageFrame/<frame id>?startLevel=0&endLevel=2")
+        if status["phase"] != "Succeeded":
+            continue
+        print(f"model    {status['modelS3Uri']}")
+        print(f"dataset  {status['datasetS3Uri']}")
+        manifest = json.loads(read(f"{status['datasetS3Uri']}/manifest.json"))
+        for entry in manifest["imageSets"]:
+            for array in entry["arrays"]:
+                shape = "x".join(str(length) for length in array["shape"])
+                print(f"         {array['path']}: {array['dtype']} {shape}, verified")
+        print(f"frames   {proxy_url(manifest)}")
+    if not local_cluster():
+        print(
+            f"         after: kubectl -n {NAMESPACE} port-forward"
+            f" service/isocenter-tlm-proxy {PROXY_NODE_PORT}:80"
+        )
+
+
+def proxy_url(manifest: dict[str, Any]) -> str:
+    """The tile proxy's address of the first frame's smallest levels."""
+    entry = manifest["imageSets"][0]
+    frame = entry["arrays"][0]["frames"][0]["frameId"]
+    return (
+        f"http://localhost:{PROXY_NODE_PORT}/datastore/{manifest['datastoreId']}"
+        f"/imageSet/{entry['imageSetId']}/imageFrame/{frame}?startLevel=0&endLevel=2"
+    )
 
 
 def main() -> int:

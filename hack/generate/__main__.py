@@ -3,19 +3,24 @@
 import sys
 from pathlib import Path
 
+from generate.exit_codes_reference import exit_codes_reference
+from generate.resources_reference import resources_reference
 from generate.settings_reference import settings_reference
 from generate.values_schema import values_schema
 from isocenter.operator.crd import files as crd_files
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "isocenter"
+REFERENCE = ROOT / "docs" / "reference"
 
 
 def generated() -> dict[Path, str]:
     """Every generated file's text by its path."""
     files = {
         CHART / "values.schema.json": values_schema(CHART),
-        ROOT / "docs" / "reference" / "settings.md": settings_reference(),
+        REFERENCE / "settings.md": settings_reference(),
+        REFERENCE / "resources.md": resources_reference(),
+        REFERENCE / "exit-codes.md": exit_codes_reference(),
     }
     for name, text in crd_files().items():
         files[CHART / "templates" / "crd" / name] = text

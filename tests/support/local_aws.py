@@ -18,6 +18,7 @@ REGION = "eu-west-1"
 ACCOUNT = "111122223333"
 BUCKET = "isocenter-data"
 QUEUE = "isocenter-events"
+DATASTORE = "isocenter"
 _START_S = 60
 RULES = {
     "image-sets": {
@@ -72,7 +73,11 @@ def seed() -> list[dict[str, object]]:
             },
         ),
         ("sqs", "CreateQueue", {"QueueName": QUEUE}),
-        ("medical-imaging", "CreateDatastore", {"clientToken": "contract"}),
+        (
+            "medical-imaging",
+            "CreateDatastore",
+            {"clientToken": "contract", "datastoreName": DATASTORE},
+        ),
     ]
     for name, pattern in RULES.items():
         calls += [

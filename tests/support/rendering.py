@@ -27,7 +27,6 @@ def render(
     """Manifests by (kind, name); two of the same name are an error."""
     command = [
         *("helm", "template", "isocenter", str(CHART), "--namespace", "imaging"),
-        *("--kube-version", "1.34"),
     ]
     for file in values:
         command += ["--values", str(file)]

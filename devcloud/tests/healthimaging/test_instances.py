@@ -24,7 +24,7 @@ def instance_json(tmp_path):
     return read
 
 
-def test_an_instance_goes_to_disk(  # noqa: PLR0917 - fixtures
+def test_an_instance_goes_to_disk(
     dataset, p10, noise, converted, instance_json, tmp_path
 ):
     ds = dataset(noise((2, 8, 8), "uint16"))
@@ -101,7 +101,7 @@ def test_a_missing_uid_fails_by_name(dataset, p10, converted, keyword, value):
         ("StudyInstanceUID", "1.2.x", "StudyInstanceUID has characters"),
     ],
 )
-def test_a_bad_value_fails_by_name_and_is_not_shown(  # noqa: PLR0917 - fixtures
+def test_a_bad_value_fails_by_name_and_is_not_shown(
     dataset, p10, converted, keyword, value, text
 ):
     with pytest.raises(InvalidInstanceError, match=text) as caught:

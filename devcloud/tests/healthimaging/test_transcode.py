@@ -287,7 +287,7 @@ def test_pixels_that_do_not_fit_are_warned_of(dataset, noise, change, code, fram
         (2, 2, lambda data: data[:60] + bytes(40) + data[100:], 45312),
     ],
 )
-def test_damaged_encapsulation(  # noqa: PLR0917 - fixtures
+def test_damaged_encapsulation(
     dataset, noise, frames, number, damage, code
 ):
     pixels = noise((frames, 40, 50), "uint16")

@@ -132,7 +132,7 @@ def objects():
 
 
 @pytest.fixture
-def lab(put, ask, make_slice, healthimaging, settings, objects, tmp_path):  # noqa: PLR0917 - it is a bundle
+def lab(put, ask, make_slice, healthimaging, settings, objects, tmp_path):
     """What a test of a whole fetch needs, in one."""
 
     def run(request, **options):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isocenter.core.healthimaging.client import ImportJob
+from isocenter.core.healthimaging.answers import ImportJob
 from isocenter.core.healthimaging.import_output import ImportSummary
 from isocenter.operator.import_lifecycle import (
     Problem,

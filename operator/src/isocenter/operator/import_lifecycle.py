@@ -8,7 +8,7 @@ there only a while after the job has ended.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from isocenter.core.healthimaging.client import ImportJob
+from isocenter.core.healthimaging.answers import ImportJob
 from isocenter.core.healthimaging.import_output import ImportSummary
 from isocenter.operator.conditions import ConditionStatus, with_condition
 from isocenter.operator.resources import DICOMImportJobStatus, ImportedImageSet

@@ -10,7 +10,8 @@ import json
 from isocenter.core.aws import split_s3_uri
 from isocenter.core.batch import client_token
 from isocenter.core.errors import MalformedError, NotFoundError
-from isocenter.core.healthimaging.client import HealthImaging, ImportJob
+from isocenter.core.healthimaging.answers import ImportJob
+from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.core.healthimaging.import_output import (
     ImportSummary,
     manifest_uri,

@@ -6,7 +6,7 @@ import yaml
 
 from isocenter.core.batch import parse_manifest
 from isocenter.core.errors import MalformedError
-from isocenter.core.healthimaging.client import ImageSetState
+from isocenter.core.healthimaging.answers import ImageSetState
 from isocenter.operator.intake.reducer import (
     Desired,
     desired_import,

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from isocenter.core.batch import parse_manifest
 from isocenter.core.errors import MalformedError, NotFoundError
-from isocenter.core.healthimaging.client import HealthImaging, ImageSetState
+from isocenter.core.healthimaging.answers import ImageSetState
+from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.core.healthimaging.events import ImageSetEvent
 from isocenter.operator.cluster import Cluster
 from isocenter.operator.errors import ClusterError, GoneError

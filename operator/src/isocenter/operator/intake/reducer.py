@@ -13,7 +13,7 @@ from typing import Any
 
 from isocenter.core.batch import BatchManifest
 from isocenter.core.errors import MalformedError
-from isocenter.core.healthimaging.client import ImageSetState
+from isocenter.core.healthimaging.answers import ImageSetState
 from isocenter.operator.resources import GROUP, PLURALS, VERSION, TrainingTrigger
 
 NAME_LIMIT = 253

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from isocenter.core.errors import IsocenterError, NotFoundError
-from isocenter.core.healthimaging.client import FoundImageSet, HealthImaging
+from isocenter.core.healthimaging.answers import FoundImageSet
+from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.operator.cluster import Cluster
 from isocenter.operator.intake import metrics
 from isocenter.operator.intake.reactions import Reactions

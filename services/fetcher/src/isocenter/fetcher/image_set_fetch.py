@@ -22,7 +22,7 @@ from isocenter.core.errors import (
     MalformedError,
     NotFoundError,
 )
-from isocenter.core.healthimaging.client import ImageSetState
+from isocenter.core.healthimaging.answers import ImageSetState
 from isocenter.core.healthimaging.image_set import (
     ImageSetMetadata,
     parse_metadata,

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from isocenter.core.healthimaging.client import ImageSetState
+from isocenter.core.healthimaging.answers import ImageSetState
 
 
 class ImageSetSource(Protocol):

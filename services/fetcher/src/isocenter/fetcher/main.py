@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 MESSAGE_FILE = Path("/opt/ml/output/message")
 """SageMaker shows the start of this file as the step's failure reason."""
 _MESSAGE_LENGTH = 1024
+_ABSENT = "none"
+"""What the default pipeline passes for nothing: SageMaker refuses an empty argument."""
 _OPTIONS = {
     "datastore_id": "--datastore-id",
     "datastoreId": "--datastore-id",
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def read_arguments(
     *, datastore_id: str, image_set_id: str, version_id: str, request: RunRequest | None
 ) -> RunRequest:
-    """The request that the arguments make; "" is absent, as SageMaker passes it.
+    """The request that the arguments make; "" is absent.
 
     A request.json wins: the single-image-set arguments may only repeat what it says.
 
@@ -150,8 +152,10 @@ def _serve(settings: FetcherSettings) -> None:
             alive=lambda: jobs.dead,
             ready=lambda: jobs.not_ready,
         )
+        # uvicorn ends by itself at SIGTERM, closes the jobs (lifespan) and raises the
+        # signal again: that is the end, not a death.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         try:
-            # uvicorn ends by itself at SIGTERM and then closes the jobs (lifespan).
             uvicorn.run(
                 create_app(jobs),
                 host="0.0.0.0",  # noqa: S104 - a pod's own address; policies are the cluster's
@@ -191,6 +195,10 @@ def _report(code: ExitCode, message: str, path: Path | None) -> int:
     return code
 
 
+def _given(text: str) -> str:
+    return "" if text == _ABSENT else text
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting, so that the reason reaches the message file."""
 
@@ -212,7 +220,12 @@ def _parser() -> argparse.ArgumentParser:
         ("version-id", "its version; the latest if absent"),
         ("request-s3-uri", "request.json with many image sets; wins"),
     ):
-        fetch.add_argument(f"--{name}", default="", help=f"{what}; empty is absent")
+        fetch.add_argument(
+            f"--{name}",
+            type=_given,
+            default="",
+            help=f"{what}; empty or {_ABSENT} is absent",
+        )
     fetch.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     fetch.add_argument(
         "--allow-omissions",

@@ -15,8 +15,6 @@ from isocenter.core.healthimaging.answers import (
     ImportJob,
 )
 
-__all__ = ["FoundImageSet", "FrameBody", "HealthImaging", "ImageSetState", "ImportJob"]
-
 
 class FrameBody(Protocol):
     """A frame's streaming body."""

@@ -14,12 +14,8 @@ from io import BytesIO
 from typing import Any
 
 from isocenter.core.errors import BusyError, DeniedError, NotFoundError
-from isocenter.core.healthimaging.client import (
-    FoundImageSet,
-    FrameBody,
-    ImageSetState,
-    ImportJob,
-)
+from isocenter.core.healthimaging.answers import FoundImageSet, ImageSetState, ImportJob
+from isocenter.core.healthimaging.client import FrameBody
 from isocenter.core.testing.image_sets import ImageSetContent, identifier
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,39 @@
+"""The product chart against a real API server: every field is one it knows."""
+
+import pytest
+import yaml
+from support.rendering import CHART, IMAGES, LOCAL_AWS_VALUES, render
+
+PROFILES = {
+    "minimal": ((CHART / "ci" / "minimal.yaml",), ()),
+    "everything": ((CHART / "ci" / "everything.yaml",), ()),
+    "local-aws": ((LOCAL_AWS_VALUES,), IMAGES),
+}
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_the_api_server_takes_all_of_it(profile, kubectl, namespace):
+    kubectl(
+        *("label", "namespace", namespace),
+        "pod-security.kubernetes.io/enforce=restricted",
+    )
+    files, sets = PROFILES[profile]
+    manifests = [
+        manifest
+        for (kind, _), manifest in render(*files, sets=sets).items()
+        if kind != "CustomResourceDefinition"
+    ]
+    for manifest in manifests:
+        manifest["metadata"].pop("namespace", None)
+        for subject in manifest.get("subjects", ()):
+            subject["namespace"] = namespace
+        for port in manifest["spec"].get("ports", ()) if "spec" in manifest else ():
+            # A node port may be in use by a release on this cluster.
+            port.pop("nodePort", None)
+    answer = kubectl(
+        *("apply", "--dry-run=server", "--validate=strict", "-n", namespace),
+        *("-f", "-"),
+        stdin=yaml.safe_dump_all(manifests),
+    )
+    assert answer.stdout.count("created (server dry run)") == len(manifests)
+    assert "Warning" not in answer.stderr, "Pod Security admission warns of violations"
