@@ -83,7 +83,7 @@ images: cluster ## build and push the images that changed
 
 dev: cluster ## rebuild and redeploy what changes, until Ctrl-C (after a demo)
 	@if [ "$(CLUSTER)" = local ]; then hack/cluster/tools.sh skaffold; fi
-	skaffold dev --profile devcloud --default-repo $(REGISTRY)
+	skaffold dev --profile devcloud --cleanup=false --default-repo $(REGISTRY)
 
 .PHONY: generate verify authoring lock format
 generate: init ## write CRDs, values.schema.json, references, coverage

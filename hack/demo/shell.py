@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 _STARTED = time.monotonic()
+_HEARTBEAT_S = 10
 
 
 class DemoError(Exception):
@@ -20,23 +21,33 @@ def say(text: str) -> None:
 
 
 def run(*command: str, text: str | None = None) -> str:
-    """Run a program to its end and answer its output.
+    """Run a program to its end and answer its output; say so when it takes long.
 
     Raises:
         DemoError: it is missing, or ended with an error; its words are in the text.
     """
     try:
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
     except FileNotFoundError as error:
         raise DemoError(f"{command[0]} is not installed") from error
-    if done.returncode:
+    while True:
+        try:
+            output, errors = process.communicate(text, timeout=_HEARTBEAT_S)
+            break
+        except subprocess.TimeoutExpired:
+            say(f"{' '.join(command[:3])} … is still running")
+    if process.returncode:
         raise DemoError(
-            f"{' '.join(command[:4])} … ended with {done.returncode}:\n"
-            f"{(done.stderr or done.stdout).strip()[-2000:]}"
+            f"{' '.join(command[:4])} … ended with {process.returncode}:\n"
+            f"{(errors or output).strip()[-2000:]}"
         )
-    return done.stdout
+    return output
 
 
 def kubectl(*arguments: str, text: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""DICOMImportJobs against HealthImaging: real import jobs, looked at by the operator."""
+"""DICOMImportJobs against HealthImaging: real import jobs, seen by the operator."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta

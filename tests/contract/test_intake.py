@@ -3,7 +3,7 @@
 import copy
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from kubernetes.client.exceptions import ApiException
@@ -63,6 +63,11 @@ class FakeApi:
         return copy.deepcopy(self.objects[plural, name])
 
 
+def soon():
+    """A second ahead: a sweep must see what was imported within this second."""
+    return datetime.now(UTC) + timedelta(seconds=1)
+
+
 class Intake:
     """Intake's parts around one fake API server."""
 
@@ -76,7 +81,9 @@ class Intake:
         self._consumer = Consumer(
             queue, reactions, tally, batches_prefix="batches/", max_backoff_s=1
         )
-        self._sweep = Sweep(cluster, healthimaging, objects, reactions, settings)
+        self._sweep = Sweep(
+            cluster, healthimaging, objects, reactions, settings, clock=soon
+        )
         cluster.create(
             "trainingtriggers",
             {

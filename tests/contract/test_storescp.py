@@ -1,4 +1,4 @@
-"""``isocenter-storescp`` as a process: from C-STORE to the sealed batch and its event."""
+"""``isocenter-storescp`` as a process: from C-STORE to a sealed batch's event."""
 
 import hashlib
 import signal
@@ -65,7 +65,7 @@ def scp(serving, ports, bucket, tmp_path):
     """Runs the Store SCP on one spool, however often; answers its DICOM port."""
 
     @contextmanager
-    def run(*, tls=None, **variables):
+    def run(*, tls=None, quiet_s="1", **variables):
         port, health = ports(2)
         listen = {"STORESCP_PLAIN_PORT": str(port)}
         if tls:
@@ -83,7 +83,7 @@ def scp(serving, ports, bucket, tmp_path):
             STORESCP_DATASTORE_ID=DATASTORE,
             STORESCP_SPOOL_DIR=str(tmp_path / "spool"),
             STORESCP_SPOOL_MIN_FREE_BYTES="0",
-            STORESCP_BATCH_QUIET_S="1",
+            STORESCP_BATCH_QUIET_S=quiet_s,
             **listen,
             **variables,
         ) as process:
@@ -178,7 +178,7 @@ def test_study_over_tls_becomes_a_sealed_batch(
 
 def test_stopping_seals_what_is_open(scp, ct_files, sealed, stored_as_sent):
     files = ct_files[:2]
-    with scp(STORESCP_BATCH_QUIET_S="600") as (_, port):
+    with scp(quiet_s="600") as (_, port):
         assert send(port, files) == [0x0000] * 2
     stored_as_sent(sealed({uid(file) for file in files}), files)
 

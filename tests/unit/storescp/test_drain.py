@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from isocenter.core.batch import parse_manifest
 from isocenter.storescp import metrics, work
+from isocenter.storescp.metadata import metadata_json
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +139,112 @@ def test_no_metadata_by_default(start, associate, s3, helpers):
     associate(process).send_c_store(helpers.ct())
     helpers.eventually(lambda: s3.keys("DICOM/"))
     assert not s3.keys("metadata/")
+
+
+@pytest.fixture
+def one_in_s3(start, associate, s3, helpers):
+    """A process whose open batch has one instance, which S3 has."""
+
+    def make(dataset=None, **settings):
+        process = start(**settings)
+        associate(process).send_c_store(dataset or helpers.ct())
+        helpers.eventually(lambda: s3.keys("DICOM/") and not len(process.work))
+        return process
+
+    return make
+
+
+def test_a_folder_that_is_gone_ends_its_batch(one_in_s3, helpers):
+    """The folder was removed, but the volume failed us right after it."""
+    process = one_in_s3()
+    removed = process.spool.remove
+
+    def removed_but_failing(batch):
+        removed(batch)
+        process.spool.remove = removed
+        raise OSError(5, "Input/output error")
+
+    process.spool.remove = removed_but_failing
+    process.batcher.close()
+    helpers.eventually(lambda: not len(process.work))
+    assert process.batcher._batches == {}
+
+
+def test_a_record_that_is_gone_holds_nobody_up(start, associate, s3, helpers):
+    s3.away = True
+    process = start()
+    assoc = associate(process)
+    lost, kept = helpers.ct(), helpers.ct()
+    assoc.send_c_store(lost)
+    assoc.send_c_store(kept)
+    [batch] = process.spool.batches()
+    process.spool.mark_lost(batch, lost.SOPInstanceUID)
+    process.batcher.close()
+    s3.away = False
+    [key] = helpers.eventually(lambda: s3.keys("batches/"))
+    manifest = parse_manifest(s3.objects["inbox", key], source=key)
+    assert [i.sop_instance_uid for i in manifest.instances] == [kept.SOPInstanceUID]
+
+
+def test_a_batch_that_s3_refuses_for_good_holds_no_other(
+    start, associate, s3, helpers, monkeypatch
+):
+    process = start(upload_threads=1)
+    put = s3.put_object
+    refused = []
+
+    def refuse_the_first(**request):
+        refused.append(request["Key"])
+        if request["Key"] == refused[0]:
+            raise failure("AccessDenied", 403)
+        put(**request)
+
+    monkeypatch.setattr(s3, "put_object", refuse_the_first)
+    assoc = associate(process)
+    assoc.send_c_store(helpers.ct())
+    process.batcher.close()
+    helpers.eventually(lambda: refused)
+    assoc.send_c_store(helpers.ct())
+    process.batcher.close()
+    assert len(helpers.eventually(lambda: s3.keys("batches/"))) == 1
+    assert len(process.spool.batches()) == 1
+
+
+def test_no_value_is_logged_and_no_switch_changed_by_metadata(
+    one_in_s3, s3, helpers, caplog, recwarn
+):
+    dataset = helpers.ct()
+    dataset.PatientBirthDate = "Doe, 1. Mai"
+    dataset.PatientWeight = None
+    dataset["PatientWeight"]._value = "Doe kg"
+    modes = set()
+    to_json = pydicom.DataElement.to_json_dict
+
+    def watched(self, *args, **kwargs):
+        modes.add(pydicom.config.settings.reading_validation_mode)
+        return to_json(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.DEBUG):
+        patch.setattr(pydicom.DataElement, "to_json_dict", watched)
+        one_in_s3(dataset, create_metadata=True)
+    [document] = s3.keys("metadata/")
+    assert "00080060" in json.loads(s3.objects["inbox", document])
+    assert "Doe" not in caplog.text
+    assert modes == {pydicom.config.IGNORE}
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("error", [RecursionError(), KeyError("x"), EOFError()])
+def test_an_instance_never_waits_for_its_metadata(
+    one_in_s3, s3, helpers, monkeypatch, error
+):
+    def broken(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr(pydicom, "dcmread", broken)
+    one_in_s3(create_metadata=True)
+    assert not s3.keys("metadata/")
+
+
+def test_nothing_is_inflated_for_metadata(tmp_path):
+    assert metadata_json(tmp_path / "not even read", "1.2.840.10008.1.2.1.99") is None

@@ -2,6 +2,7 @@ import json
 import logging
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -113,3 +114,35 @@ def test_metrics_and_probes(start, associate, helpers):
     assert 'isocenter_storescp_stores_total{status="0000"}' in metrics
     assert "isocenter_storescp_associations_active 1.0" in metrics
     assert "isocenter_storescp_spool_free_bytes" in metrics
+
+
+def test_a_long_take_over_does_not_look_dead(make_settings, s3, helpers, monkeypatch):
+    """The backlog of hours without S3 is read before anything else is done."""
+    port = helpers.free_port()
+    process = Process.build(make_settings(health_port=port), s3)
+    answers = []
+
+    def recover():
+        for path in ("healthz", "readyz"):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as got:
+                    answers.append(got.status)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code)
+                error.close()
+        process.stopping.set()
+
+    monkeypatch.setattr(process.batcher, "recover", recover)
+    monkeypatch.setattr(main.signal, "signal", lambda *_: None)
+    main.run(process)
+    assert answers == [200, 503]
+
+
+def test_two_processes_do_not_share_a_spool(start, make_settings, s3):
+    running = start()
+    second = Process.build(make_settings(), s3)
+    with pytest.raises(ConfigurationError, match="in use by another process"):
+        second.start()
+    running.stop()
+    second.spool.prepare()
+    second.spool.release()

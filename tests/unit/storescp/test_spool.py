@@ -23,7 +23,8 @@ def spool(tmp_path):
     spool = Spool(tmp_path / "spool", DESTINATION)
     spool.prepare()
     spool.open_batch(BATCH)
-    return spool
+    yield spool
+    spool.release()
 
 
 def keep(spool, uid, content=b"content"):
@@ -162,3 +163,13 @@ def test_keys():
     assert DESTINATION.metadata_key("b1", "1.2") is None
     more = DESTINATION.model_copy(update={"metadata_prefix": "metadata/"})
     assert more.metadata_key("b1", "1.2") == "metadata/b1/1.2.json"
+
+
+def test_a_batch_that_could_not_be_opened_leaves_no_folder(spool, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        spool.open_batch("b20261123t031600000-0a1b")
+    assert spool.batches() == [BATCH]

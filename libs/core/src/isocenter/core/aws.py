@@ -48,8 +48,15 @@ _BY_CODE: dict[str, type[AwsError]] = {
             "AccessDenied",
             "AccessDeniedException",
             "ExpiredToken",
+            "ExpiredTokenException",
+            "IncompleteSignature",
             "InvalidAccessKeyId",
             "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "InvalidToken",
+            "MissingAuthenticationToken",
+            "RequestExpired",
+            "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
             "UnrecognizedClientException",
         ),
@@ -60,17 +67,30 @@ _BY_CODE: dict[str, type[AwsError]] = {
             "ConflictException",
             "LimitExceededException",
             "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
             "ResourceInUse",
             "ResourceLimitExceeded",
             "ServiceQuotaExceededException",
             "SlowDown",
+            "ThrottledException",
             "Throttling",
             "ThrottlingException",
             "TooManyRequestsException",
         ),
         BusyError,
     ),
+    # A 400 at S3, though nothing is wrong with the request.
+    **dict.fromkeys(("RequestTimeout", "RequestTimeoutException"), UnavailableError),
 }
+_BY_STATUS: dict[int, type[AwsError]] = {
+    401: DeniedError,
+    403: DeniedError,
+    409: BusyError,
+    429: BusyError,
+}
+"""For codes that are not known here. Only what is surely the request's own fault may
+count as refused: a refusal is final, and a wrong clock or an old key is not."""
 _SERVER_ERROR = 500
 
 
@@ -120,7 +140,7 @@ def translate(error: Exception, what: str) -> AwsError:
         code = str(answer.get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         otherwise = UnavailableError if status >= _SERVER_ERROR else RefusedError
-        kind = _BY_CODE.get(code, otherwise)
+        kind = _BY_CODE.get(code) or _BY_STATUS.get(status, otherwise)
         return kind(f"could not {what}: {code}: {answer.get('Message')}", code=code)
     if isinstance(error, ParamValidationError):
         return RefusedError(f"could not {what}: {error}")

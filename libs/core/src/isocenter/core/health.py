@@ -10,6 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 log = logging.getLogger(__name__)
 
+_IDLE_S = 10
+"""A connection that says nothing for so long is closed: each holds a thread."""
 Probe = Callable[[], str | None]
 """Answers None when all is well, else what is wrong."""
 
@@ -33,6 +35,8 @@ class HealthServer:
         probes = {"/healthz": alive, "/readyz": ready}
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _IDLE_S
+
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._answer(HTTPStatus.OK, generate_latest(), CONTENT_TYPE_LATEST)

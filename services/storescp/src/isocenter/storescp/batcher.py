@@ -6,7 +6,8 @@ SOP Instance UID the open batch has already:
 
 - same data set: it is one object; the second sender gets the answer of the first.
 - other data set: the open batch is closed and the instance begins the next one, so
-  both reach S3, in two objects, and HealthImaging sees them in the order of arrival.
+  both reach S3, in two objects of two batches. Which of these is sealed and
+  imported first is not promised.
 """
 
 import logging

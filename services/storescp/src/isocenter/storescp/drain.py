@@ -107,7 +107,11 @@ class Drain:
             self._seal(task.batch)
 
     def _put_instance(self, batch: str, sop_instance_uid: str) -> None:
-        instance = self._spool.record(batch, sop_instance_uid)
+        try:
+            instance = self._spool.record(batch, sop_instance_uid)
+        except FileNotFoundError:
+            self._lost(batch, sop_instance_uid)
+            return
         if instance is None:  # put before, but the volume failed us right after it
             return
         destination = self._spool.destination_of(batch)
@@ -117,7 +121,7 @@ class Drain:
             return
         metadata_key = destination.metadata_key(batch, sop_instance_uid)
         if metadata_key is not None:
-            document = metadata_json(path)
+            document = metadata_json(path, instance.transfer_syntax_uid)
             if document is not None:
                 self._uploader.put_document(destination.bucket, metadata_key, document)
         self._uploader.put_instance(
@@ -137,6 +141,9 @@ class Drain:
 
     def _seal(self, batch: str) -> None:
         """Put the manifest, last of all; then the folder is not needed any more."""
+        if not self._spool.has(batch):  # removed before, but the volume failed us then
+            self._batcher.sealed(batch)
+            return
         destination = self._spool.destination_of(batch)
         content = self._spool.manifest(batch)
         if content is None:

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ def configure_libraries(incoming: Path) -> None:
     _config.UNRESTRICTED_STORAGE_SERVICE = True
     # Its own event logs format every PDU, and could print a peer's identifiers.
     _config.LOG_HANDLER_LEVEL = "none"
+    # pydicom's texts quote the values it stumbles over.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="pydicom")
     # The command's UIDs are checked by us; a warning here would help nobody.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE

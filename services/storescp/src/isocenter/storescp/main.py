@@ -149,6 +149,7 @@ class Process:
                 "stopped with %d objects on the volume; the next start puts them to S3",
                 len(self.work),
             )
+        self.spool.release()
         return drained
 
 
@@ -156,24 +157,26 @@ def run(process: Process) -> None:
     """Run until SIGTERM or SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stopping.set())
-    last_tick = [time.monotonic()]
+    last_tick: float | None = None
 
     def alive() -> str | None:
-        stalled = time.monotonic() - last_tick[0]
+        if last_tick is None:
+            return None  # taking over a long backlog is no reason to start again
+        stalled = time.monotonic() - last_tick
         if stalled > _STALLED_S and not process.stopping.is_set():
             return f"the main loop stands still since {stalled:.0f} s"
         return process.alive()
 
-    process.start()
     server = health.HealthServer(
         process.settings.health_port, alive=alive, ready=process.ready
     )
+    process.start()
     while not process.stopping.wait(_TICK_S):
         try:
             process.tick()
         except OSError as error:
             log.warning("volume not usable", extra={"error": str(error)})
-        last_tick[0] = time.monotonic()
+        last_tick = time.monotonic()
     log.info("stopping")
     process.stop()
     server.close()

@@ -51,5 +51,5 @@ SPOOL_FREE_BYTES = Gauge(
 )
 INSTANCES_LOST = Counter(
     "isocenter_storescp_instances_lost_total",
-    "Acknowledged instances whose spool file was gone or unreadable: look at once.",
+    "Acknowledged instances whose spool file was gone: look at once.",
 )

@@ -2,6 +2,7 @@
 
 ::
 
+    <spool>/lock                      held by the process that uses the spool
     <spool>/incoming/                 being received; never acknowledged from here
     <spool>/<batch>/batch.json        where the batch goes (bucket, datastore, prefixes)
     <spool>/<batch>/<sop>.dcm         the instance, P10
@@ -18,6 +19,7 @@ two steps leaves a state that has a next step:
 - ``manifest.json``: everything is in S3. Put exactly these bytes, remove the folder.
 """
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -96,24 +98,42 @@ class Spool:
         self.root = root
         self.incoming = root / "incoming"
         self.destination = destination
+        self._lock: int | None = None
 
     def prepare(self) -> None:
         """Make the folders and remove what an earlier process was receiving.
 
+        From here to ``release`` no other process can have the spool: it would take
+        what is being received for what a dead process left. The kernel gives the
+        lock back when the process is killed.
+
         Raises:
-            ConfigurationError: the folder can't be written.
+            ConfigurationError: the folder can't be written, or is another process's.
         """
         try:
             self.incoming.mkdir(parents=True, exist_ok=True)
+            if self._lock is None:
+                self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in self.incoming.iterdir():
                 path.unlink()
             durable.write(self.incoming / "probe", b"")
             (self.incoming / "probe").unlink()
             durable.sync_folder(self.root)
         except OSError as error:
+            self.release()
+            problem = f"can't be written: {error.strerror}"
+            if isinstance(error, BlockingIOError):
+                problem = "is in use by another process"
             raise ConfigurationError(
-                f"STORESCP_SPOOL_DIR: {self.root} can't be written: {error.strerror}"
+                f"STORESCP_SPOOL_DIR: {self.root} {problem}"
             ) from error
+
+    def release(self) -> None:
+        """Let another process have the spool."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def free_bytes(self) -> int:
         """Bytes that this process may still write to the volume."""
@@ -164,12 +184,20 @@ class Spool:
         return Part(path, size, whole.hexdigest(), alone.hexdigest())
 
     def open_batch(self, batch: str) -> None:
-        """Make a batch's folder, durably."""
+        """Make a batch's folder, durably.
+
+        Raises:
+            OSError: the volume's; there is no such batch.
+        """
         folder = self.root / batch
         folder.mkdir()
-        durable.write(folder / _BATCH, self.destination.model_dump_json().encode())
-        durable.sync_folder(folder)
-        durable.sync_folder(self.root)
+        try:
+            durable.write(folder / _BATCH, self.destination.model_dump_json().encode())
+            durable.sync_folder(folder)
+            durable.sync_folder(self.root)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def keep(self, batch: str, part: Part, instance: StoredInstance) -> None:
         """Put a part into a batch, durably: after this it may be acknowledged.
@@ -196,6 +224,11 @@ class Spool:
             for path in self.root.iterdir()
             if path.is_dir() and path.name.startswith(ID_PREFIX)
         )
+
+    def has(self, batch: str) -> bool:
+        """Whether a batch's folder is on the volume."""
+        self.root.stat()  # raises while the volume is away: that says nothing
+        return (self.root / batch).is_dir()
 
     def waiting(self, batch: str) -> list[str]:
         """SOP Instance UIDs that S3 does not have yet."""
@@ -240,7 +273,11 @@ class Spool:
         return self.root / batch / (sop_instance_uid + _DCM)
 
     def record(self, batch: str, sop_instance_uid: str) -> StoredInstance | None:
-        """The record of an instance that S3 does not have yet, None if it has."""
+        """The record of an instance that S3 does not have yet, None if it has.
+
+        Raises:
+            FileNotFoundError: there is none of either kind.
+        """
         folder = self.root / batch
         try:
             stored = (folder / (sop_instance_uid + _OPEN)).read_bytes()

@@ -7,6 +7,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from isocenter.storescp import metrics
+from isocenter.storescp.identify import is_uid
 from isocenter.storescp.receive import Receiver, StoreCommand
 from isocenter.storescp.status import (
     Refusal,
@@ -41,8 +42,8 @@ class StoreHandler:
             "calling_ae": command.calling_ae,
             "peer": event.assoc.requestor.address,
             "assoc_id": event.assoc.native_id,
-            "sop_class_uid": command.sop_class_uid,
-            "sop_instance_uid": command.sop_instance_uid,
+            "sop_class_uid": _loggable(command.sop_class_uid),
+            "sop_instance_uid": _loggable(command.sop_instance_uid),
             "transfer_syntax_uid": command.transfer_syntax_uid,
         }
         try:
@@ -60,6 +61,11 @@ class StoreHandler:
             metrics.STORE_SECONDS.observe(time.monotonic() - started)
         log.info("instance stored" if instance else "same instance again", extra=fields)
         return _response(Refusal(StoreStatus.SUCCESS, ""))
+
+
+def _loggable(uid: str) -> str:
+    """A UID; what is none may be anything, a patient's name included."""
+    return uid if is_uid(uid) else "not a UID"
 
 
 def _command(event: Any) -> StoreCommand:

@@ -13,7 +13,7 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """One PUT to make: an instance of a batch, or the manifest of a closed one.
 

@@ -100,7 +100,7 @@ def _from_resources(resources: object) -> str | None:
 
 
 def _identifier(value: object, name: str, event_id: str) -> str:
-    if not isinstance(value, str) or not _ID.match(value):
+    if not isinstance(value, str) or not _ID.fullmatch(value):
         raise MalformedError(
             f"event {event_id}: {name} is missing or not of 32 digits and letters"
         )
