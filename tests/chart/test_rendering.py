@@ -144,3 +144,23 @@ def test_the_pipeline_is_written_with_every_release():
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["isocenter-pipeline"]
     assert container["args"][0] == "upsert"
+
+
+def test_the_store_scp_gets_the_time_and_ports_that_its_settings_ask_for(minimal):
+    def rendered(*sets):
+        found = render(minimal, sets=sets)
+        return {
+            kind: found[kind, "isocenter-storescp"]["spec"]
+            for kind in ("StatefulSet", "Service")
+        }
+
+    plain = rendered()
+    pod = plain["StatefulSet"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 90
+    assert [p["name"] for p in plain["Service"]["ports"]] == ["dicom-tls"]
+    changed = rendered(
+        "storescp.config.shutdown_grace_s=300", "storescp.config.plain_port=11112"
+    )
+    pod = changed["StatefulSet"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 345
+    assert {p["port"] for p in changed["Service"]["ports"]} == {11112, 11113}

@@ -287,9 +287,7 @@ def test_pixels_that_do_not_fit_are_warned_of(dataset, noise, change, code, fram
         (2, 2, lambda data: data[:60] + bytes(40) + data[100:], 45312),
     ],
 )
-def test_damaged_encapsulation(
-    dataset, noise, frames, number, damage, code
-):
+def test_damaged_encapsulation(dataset, noise, frames, number, damage, code):
     pixels = noise((frames, 40, 50), "uint16")
     encoded = [
         bytes(imagecodecs.jpeg2k_encode(each, level=0, codecformat="J2K"))

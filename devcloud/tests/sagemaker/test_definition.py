@@ -129,6 +129,7 @@ def test_values_have_their_types(declared):
     [
         ({}, "Id.*must be provided"),
         ({"Id": "x", "Id2": "y"}, "Id2"),
+        ({"Id": ""}, r'Id: \[string "" is too short'),
         ({"Id": "x", "Epochs": "many"}, "Epochs is not a Integer"),
         ({"Id": "x", "Rate": ""}, "Rate is not a Float"),
         ({"Id": "x", "Flip": "yes"}, "Flip is not Boolean"),
@@ -138,3 +139,11 @@ def test_values_have_their_types(declared):
 def test_values_are_refused(declared, given, words):
     with pytest.raises(ValidationError, match=words):
         bind(declared, given)
+
+
+def test_an_empty_default_is_no_value(definition):
+    definition["Parameters"][0]["DefaultValue"] = ""
+    declared = parse(json.dumps(definition))
+    with pytest.raises(ValidationError, match=r"ImageSetId: .* too short"):
+        bind(declared, {"DatastoreId": "d"})
+    assert bind(declared, {"DatastoreId": "d", "ImageSetId": "i"})["ImageSetId"] == "i"

@@ -72,6 +72,26 @@ def instance_count(arguments, count):
             "Continuous",
         ),
         ("FetchFrames", lambda a: a.pop("RoleArn"), "oleArn"),
+        (
+            "FetchFrames",
+            lambda a: a["AppSpecification"]["ContainerArguments"].append(""),
+            "empty string in ContainerArguments at index 4",
+        ),
+        (
+            "FetchFrames",
+            lambda a: a["AppSpecification"].update(ContainerEntrypoint=["sh", ""]),
+            "empty string in ContainerEntrypoint at index 1",
+        ),
+        (
+            "FetchFrames",
+            lambda a: a["AppSpecification"]["ContainerArguments"].append("x" * 257),
+            "less than or equal to 256",
+        ),
+        (
+            "Train",
+            lambda a: a["AlgorithmSpecification"].update(ContainerArguments=[""]),
+            "empty string in ContainerArguments at index 0",
+        ),
     ],
 )
 def test_refused(make_job, step, change, words):

@@ -308,3 +308,13 @@ def test_a_job_that_ends_by_itself_otherwise(definition, phase, job_status, word
     assert (run.status, run.job.status) == ("Failed", job_status)
     assert words in run.failure_reason
     assert world.execution.status == "Failed"
+
+
+def test_a_fault_of_the_service_is_not_the_clients(definition):
+    reason = "InternalServerError: the step's pod failed"
+    world = World(
+        ScriptedRunner(FetchFrames=[Observation("Failed", failure_reason=reason)]),
+        definition,
+    )
+    world.tick(4)
+    assert world.execution.steps["FetchFrames"].failure_reason == reason

@@ -1,11 +1,15 @@
 """Batch manifest, run request, import output and image set metadata."""
 
+import gzip
+import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from isocenter.core.batch import BatchManifest, client_token, parse_manifest
 from isocenter.core.errors import MalformedError
+from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.core.healthimaging.image_set import (
     number,
     numbers,
@@ -179,6 +183,8 @@ def test_metadata_without_a_member(missing):
         (["-1.5", "2 "], "-1.5", -1.5, (-1.5, 2.0)),
         ("0.5\\0.5", "0.5\\0.5", None, (0.5, 0.5)),
         ("none", "none", None, None),
+        ("nan", "nan", None, None),
+        (["1", "1e999"], "1", 1.0, None),
     ],
 )
 def test_values(value, as_text, as_number, as_numbers):
@@ -186,3 +192,50 @@ def test_values(value, as_text, as_number, as_numbers):
     assert text(dicom, "K") == as_text
     assert number(dicom, "K") == as_number
     assert numbers(dicom, "K") == as_numbers
+
+
+def metadata_answer(body):
+    client = SimpleNamespace(
+        get_image_set_metadata=lambda **_: {"imageSetMetadataBlob": io.BytesIO(body)}
+    )
+    return HealthImaging(client).metadata("d" * 32, "i" * 32, "1")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{}", "not gzipped JSON"),
+        (gzip.compress(b"{"), "not gzipped JSON"),
+        (gzip.compress(b"{}")[:-9], "not gzipped JSON"),
+        (gzip.compress(b"[" * 100_000), "not gzipped JSON"),
+        (gzip.compress(b"[]"), "not a JSON object"),
+        (gzip.compress(b" " * 300_000), "over 200000 bytes"),
+    ],
+    ids=["plain", "half a document", "half a blob", "deep", "a list", "a bomb"],
+)
+def test_a_metadata_blob_that_can_not_be_read(monkeypatch, body, words):
+    monkeypatch.setattr("isocenter.core.healthimaging.client.MAX_METADATA", 200_000)
+    with pytest.raises(MalformedError, match=words):
+        metadata_answer(body)
+
+
+def test_a_metadata_blob_is_inflated():
+    assert metadata_answer(gzip.compress(b'{"Study": 1}')) == {"Study": 1}
+
+
+@pytest.mark.parametrize("level", ["Patient", "Study", "Series", "Instance"])
+def test_attributes_that_are_no_object(level):
+    document = json.loads(json.dumps(METADATA))
+    series = next(iter(document["Study"]["Series"].values()))
+    instance = next(iter(series["Instances"].values()))
+    held = {"Patient": document["Patient"], "Study": document["Study"]}
+    {**held, "Series": series, "Instance": instance}[level]["DICOM"] = ["x"]
+    with pytest.raises(MalformedError, match="DICOM, which is no object"):
+        parse_metadata(document)
+
+
+def test_import_output_quotes_no_value():
+    with pytest.raises(MalformedError, match="numberOfScannedFiles: ") as caught:
+        parse_import_output({"jobSummary": {"jobId": "Doe^Jane"}}, source="s3://b/k")
+    assert "Doe" not in str(caught.value)
+    assert caught.value.__cause__ is None

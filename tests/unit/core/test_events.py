@@ -66,6 +66,7 @@ def test_nobody_waits_for_these(body):
     [
         event(imageSetId="../../etc"),
         event(imageSetId=7),
+        event(imageSetId=SET + "\n"),
         {**event(imageSetId=SET), "detail": None},
         {**event(imageSetId=SET), "detail": {"imageSetId": SET}},
         {**event(), "resources": ["nonsense"]},

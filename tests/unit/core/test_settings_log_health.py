@@ -1,5 +1,6 @@
 import json
 import logging
+import socket
 import urllib.error
 import urllib.request
 
@@ -7,6 +8,7 @@ import pytest
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from isocenter.core import health
 from isocenter.core.errors import ConfigurationError
 from isocenter.core.health import HealthServer
 from isocenter.core.log import JsonFormatter
@@ -72,5 +74,16 @@ def test_health_server():
         assert get(server.port, "/healthz")[0] == 200
         assert "python_info" in get(server.port, "/metrics")[1]
         assert get(server.port, "/other")[0] == 404
+    finally:
+        server.close()
+
+
+def test_a_silent_connection_is_closed(monkeypatch):
+    """Each holds a thread: over weeks, port scans would use them all up."""
+    monkeypatch.setattr(health, "_IDLE_S", 0.05)
+    server = HealthServer(0)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), 2) as silent:
+            assert silent.recv(1) == b""
     finally:
         server.close()

@@ -1,4 +1,6 @@
+import errno
 import hashlib
+import os
 import threading
 
 import numpy as np
@@ -64,3 +66,13 @@ def test_write_durably_replaces_whole_files(tmp_path):
     write_durably(path, b"two")
     assert path.read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_full_disk_names_the_file_and_the_room_it_needs(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"bytes are needed.*a\.npy") as caught:
+        ArrayFileWriter.create(tmp_path / "a.npy", (2, 3), "uint8")
+    assert caught.value.errno == errno.ENOSPC

@@ -1,8 +1,10 @@
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from openjpeg.utils import encode_array
+from PIL import Image
 
 from isocenter.core.errors import MalformedError
 from isocenter.core.testing.image_sets import (
@@ -12,8 +14,8 @@ from isocenter.core.testing.image_sets import (
     JPEG_BASELINE,
     encode,
 )
-from isocenter.fetcher.decode import decode, is_decodable, photometric
-from isocenter.fetcher.pixels import PixelFormat
+from isocenter.fetcher.decode import decode, is_decodable
+from isocenter.fetcher.pixels import PixelFormat, photometric
 
 RNG = np.random.default_rng(3)
 
@@ -151,3 +153,50 @@ def test_decodable(syntax, known):
 def test_photometric(syntax, said, samples, decoded):
     pixels = PixelFormat(1, 1, samples, 8, 8, signed=False, photometric=said)
     assert photometric(syntax, pixels) == decoded
+
+
+def plain_rgb(frame, *, markers):
+    """A JPEG whose three components are R, G and B as they are."""
+    stream = io.BytesIO()
+    # Saved "as YCbCr", the samples stay what they are.
+    Image.frombytes("YCbCr", frame.shape[1::-1], frame.tobytes()).save(
+        stream, "JPEG", quality=100, subsampling=0
+    )
+    jpeg = stream.getvalue()
+    app0 = jpeg.index(b"\xff\xe0")
+    length = int.from_bytes(jpeg[app0 + 2 : app0 + 4], "big")
+    return jpeg if markers else jpeg[:app0] + jpeg[app0 + 2 + length :]
+
+
+def test_jpeg_without_a_marker_is_rgb_if_the_data_set_says_so():
+    frame = np.full((40, 36, 3), (200, 60, 20), np.uint8)
+    rgb = replace(described(frame), photometric="RGB")
+    values = decode(plain_rgb(frame, markers=False), JPEG_BASELINE, rgb)
+    assert np.abs(values.astype(int) - frame).max() <= 3
+    # The stream's own word counts more than the data set's.
+    values = decode(plain_rgb(frame, markers=True), JPEG_BASELINE, rgb)
+    assert np.abs(values.astype(int) - frame).max() > 50
+
+
+def test_jpeg_whose_components_are_named_rgb_is_not_converted():
+    frame = np.full((40, 36, 3), (200, 60, 20), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(frame).save(stream, "JPEG", quality=100, keep_rgb=True)
+    jpeg = stream.getvalue()
+    at = jpeg.index(b"\xff\xee")
+    bare = jpeg[:at] + jpeg[at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big") :]
+    for stored in (jpeg, bare):
+        values = decode(
+            stored, JPEG_BASELINE, replace(described(frame), photometric="RGB")
+        )
+        assert np.abs(values.astype(int) - frame).max() <= 3
+
+
+def test_a_codec_that_answers_another_shape_is_not_believed(monkeypatch):
+    """Its values would land in the neighbouring slices."""
+    monkeypatch.setattr(
+        "isocenter.fetcher.decode.openjpeg.decode",
+        lambda _: np.zeros((40, 36, 3), np.uint16),
+    )
+    with pytest.raises(MalformedError, match="decodes to"):
+        decode(STREAM, JPEG_2000_LOSSLESS, described(FRAME))

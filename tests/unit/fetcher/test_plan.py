@@ -271,6 +271,14 @@ def test_rescale(allocated, slopes, dtype, rescale):
             "SamplesPerPixel",
         ),
         (instance("p", 1, Rows=0), OmissionReason.METADATA_MALFORMED, "Rows"),
+        (instance("p", 1, Rows=10**9), OmissionReason.METADATA_MALFORMED, "over 65535"),
+        (instance("p", 1, Rows="1e999"), OmissionReason.METADATA_MALFORMED, "Rows"),
+        (instance("p", 1, Columns="nan"), OmissionReason.METADATA_MALFORMED, "Columns"),
+        (
+            instance("p", 1, RescaleSlope="1,5"),
+            OmissionReason.METADATA_MALFORMED,
+            "RescaleSlope is not a number",
+        ),
     ],
 )
 def test_an_instance_that_cannot_be_used_is_named(bad, reason, words):
@@ -299,3 +307,33 @@ def test_paths_count_series_and_arrays():
         "i/002-001.npy",
     ]
     assert found.frames == 3
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", "1e999", "x"])
+def test_a_place_that_is_no_number_is_no_place(written):
+    lost = instance("b", 2, 2, ImagePositionPatient=["0", "0", written])
+    placed, alone = plan(instance("a", 1, 1), lost).arrays
+    assert placed.geometry.origin == (0, 0, 1)
+    assert alone.geometry.origin is None
+
+
+def test_colours_that_decode_differently_are_not_one_array():
+    colour = {"SamplesPerPixel": 3, "BitsAllocated": 8, "BitsStored": 8}
+    said = {**colour, "PhotometricInterpretation": "YBR_FULL"}
+    jpeg = instance("a", 1, 1, syntax="1.2.840.10008.1.2.4.50", **said)
+    metadata = ImageSetMetadata(
+        "d", "i", {}, {}, {}, (jpeg, instance("b", 2, 2, **said))
+    )
+    found = plan_image_set(metadata, "i", lambda _: True)
+    assert [len(array.slices) for array in found.arrays] == [1, 1]
+
+
+@pytest.mark.parametrize("column", ["1", "-1"])
+def test_a_dose_grid_may_give_its_planes_by_patient_z(column):
+    found = plan(
+        instance("a", 1, 7, frames=3, GridFrameOffsetVector=["7", "9", "11"],
+                 ImageOrientationPatient=["1", "0", "0", "0", column, "0"])
+    )  # fmt: skip
+    (array,) = found.arrays
+    z = {s.frame_number: s.plane.position[2] for s in array.slices}
+    assert z == {1: 7, 2: 9, 3: 11}

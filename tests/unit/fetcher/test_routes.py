@@ -315,3 +315,79 @@ def test_a_job_id_is_the_order(datastore):
     assert order.job_id == order.model_copy().job_id
     assert order.job_id != order.model_copy(update={"allow_omissions": True}).job_id
     assert order.output("x") == "s3://out/a/x"
+
+
+def test_omissions_that_another_order_allowed_are_not_passed_off(lab, client):
+    good, bad = (lab.put([lab.make_slice(i)], name=str(i)) for i in range(2))
+    lab.healthimaging.deny(bad.image_set_id)
+    allowed = lab.order(good, bad, allowOmissions=True)
+    first = client.post("/v1/datasets", json=allowed).json()["id"]
+    assert ended(client, first)["status"] == "Succeeded"
+
+    strict = lab.order(good, bad)
+    record = ended(client, client.post("/v1/datasets", json=strict).json()["id"])
+
+    assert record["status"] == "Failed"
+    assert "AccessDenied" in record["message"]
+
+
+def test_an_order_half_stored_keeps_its_mark(lab, monkeypatch):
+    """A restart that reads the records meanwhile must not take it for a leaving."""
+    running, content = (lab.put([lab.make_slice(i)], name=str(i)) for i in range(2))
+    gate = lab.healthimaging.hold(next(iter(running.frames)))
+    jobs = lab.make_jobs(concurrent=1)
+    jobs.submit(DatasetOrder.model_validate(lab.order(running, output="s3://out/0")))
+    order = DatasetOrder.model_validate(lab.order(content))
+    until(lambda: lab.healthimaging.calls["frame"], lambda count: count >= 1)
+    marked, go_on, write = threading.Event(), threading.Event(), lab.objects.write
+
+    def slow(uri, body):
+        write(uri, body)
+        if "/open/" in uri and not marked.is_set():
+            marked.set()
+            go_on.wait(5)
+
+    monkeypatch.setattr(lab.objects, "write", slow)
+    submitting = threading.Thread(target=jobs.submit, args=[order])
+    submitting.start()
+    marked.wait(5)
+    jobs.start()
+    time.sleep(0.1)
+    go_on.set()
+    submitting.join()
+    until(lambda: jobs.not_ready, lambda problem: problem is None)
+    assert f"{PREFIX}open/{order.job_id}" in lab.objects.held
+    gate.set()
+    jobs.close()
+
+
+def test_a_failure_is_recorded_when_s3_is_back(lab, client, monkeypatch):
+    monkeypatch.setattr("isocenter.fetcher.jobs._RECOVER_PAUSE", 0.01)
+    content = lab.put([lab.make_slice(0)])
+    gate = lab.healthimaging.hold(next(iter(content.frames)))
+    lab.healthimaging.corrupt(next(iter(content.frames)), times=99)
+    job = client.post("/v1/datasets", json=lab.order(content)).json()["id"]
+    until(lambda: lab.healthimaging.calls["frame"], lambda count: count >= 1)
+    lab.objects.fail.add("write")
+    gate.set()
+    time.sleep(1.5)
+    assert client.get(f"/v1/datasets/{job}").json()["status"] == "Running"
+    lab.objects.fail.clear()
+    assert ended(client, job)["status"] == "Failed"
+    stored = JobRecord.model_validate_json(lab.objects.held[f"{PREFIX}{job}.json"])
+    assert stored.status == "Failed"
+
+
+def test_two_jobs_never_write_to_one_prefix(lab, client):
+    one, other = (lab.put([lab.make_slice(i)], name=str(i)) for i in range(2))
+    gate = lab.healthimaging.hold(next(iter(one.frames)))
+    first = client.post("/v1/datasets", json=lab.order(one)).json()["id"]
+    wanted = lab.order(other, output=f"{OUTPUT}/")
+    refused = client.post("/v1/datasets", json=wanted)
+    gate.set()
+    assert refused.status_code == 409
+    assert refused.json()["error"] == "OutputInUseError"
+    assert f"{OUTPUT}/ is being written" in refused.json()["message"]
+    assert ended(client, first)["status"] == "Succeeded"
+    manifest = parse_dataset(lab.objects.held[f"{OUTPUT}/manifest.json"], source="x")
+    assert [entry.image_set_id for entry in manifest.image_sets] == [one.image_set_id]

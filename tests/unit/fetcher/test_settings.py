@@ -21,14 +21,13 @@ def test_the_environment_is_read(monkeypatch):
 def test_defaults_give_the_documented_split():
     settings = FetcherSettings()
     assert settings.split_salt.get_secret_value() == DEFAULT_SPLIT_SALT
-    assert settings.format == "npy"
+    assert settings.split_ratios == (0.8, 0.1, 0.1)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("WORKERS", "0"),
-        ("FORMAT", "nifti"),
         ("SPLIT_RATIOS", "[0.5, 0.5, 0.5]"),
         ("SPLIT_RATIOS", "[1.5, -0.5, 0]"),
         ("SPLIT_SALT", ""),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from isocenter.operator.controller import Controller
-from isocenter.operator.errors import ConflictError
+from isocenter.operator.errors import ConflictError, GoneError
 from isocenter.operator.reconciling import Next, Result
 
 PLURAL = "trainingruns"
@@ -35,6 +35,8 @@ class Statuses:
     def __init__(self, *failures):
         self.patches = []
         self.failures = list(failures)
+        self.reads = []
+        self.now = None
 
     def patch_status(self, plural, name, status, *, resource_version):
         self.patches.append((name, status, resource_version))
@@ -44,6 +46,12 @@ class Statuses:
             "metadata": body(resource_version="patched")["metadata"],
             "status": status,
         }
+
+    def resource(self, plural, name):
+        self.reads.append(name)
+        if isinstance(self.now, Exception):
+            raise self.now
+        return self.now or body(name, resource_version="newer")
 
 
 def body(name="a", generation=1, hint=None, resource_version="1"):
@@ -161,6 +169,51 @@ def test_who_looked_at_something_stale_looks_again(drive):
         await until(lambda: len(statuses.patches) == 2)
 
     drive(reconciler, scenario, statuses)
+    # What it looks at is read: the watch may be late.
+    assert [version for _, _, version in statuses.patches] == ["1", "newer"]
+
+
+MADE_ANEW = {"metadata": body()["metadata"] | {"uid": "another"}}
+
+
+@pytest.mark.parametrize(
+    ("failure", "now"),
+    [
+        (GoneError("404"), None),
+        (ConflictError("changed"), MADE_ANEW),
+        (ConflictError("changed"), GoneError("404")),
+    ],
+)
+def test_a_deletion_that_no_watch_told_of(drive, failure, now):
+    """After 410 Gone the watch begins anew, and says nothing of what went before."""
+    statuses = Statuses(failure)
+    statuses.now = now
+
+    async def scenario(controller):
+        controller.notice(PLURAL, "ADDED", body())
+        await until(lambda: statuses.patches)
+        await until(lambda: not controller._tracked)
+
+    drive(Scripted(Result({"phase": "Running"}, Next.POLL)), scenario, statuses)
+    assert len(statuses.patches) == 1
+
+
+def test_a_settled_resource_costs_no_memory(drive):
+    reconciler = Scripted(Result({"phase": "Failed"}, Next.SETTLED, "Failed"), SETTLED)
+
+    async def scenario(controller):
+        controller.notice(PLURAL, "ADDED", body())
+        (tracked,) = controller._tracked.values()
+        await until(lambda: tracked.settled)
+        controller.notice(PLURAL, "MODIFIED", body(resource_version="2"))
+        assert tracked.body == {}
+        controller.notice(PLURAL, "MODIFIED", body(generation=2))
+        await until(lambda: len(reconciler.looks) == 2)
+        await until(lambda: tracked.settled)
+        assert tracked.body == {}
+
+    drive(reconciler, scenario)
+    assert reconciler.looks[1]["metadata"]["generation"] == 2
 
 
 def test_a_look_that_breaks_is_repeated(drive, caplog):

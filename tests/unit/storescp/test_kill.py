@@ -164,7 +164,7 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path, helpers):
         s3.away = False
         scp.start()
         helpers.eventually(
-            lambda: [p.name for p in spool.iterdir()] == ["incoming"], 30
+            lambda: {p.name for p in spool.iterdir()} == {"incoming", "lock"}, 30
         )
         assert scp.end(signal.SIGTERM) == 0
         scp.close()

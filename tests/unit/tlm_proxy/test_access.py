@@ -397,3 +397,31 @@ def test_who_issues_cognito_tokens(
 
 def test_open_access_lets_everybody_in():
     assert asyncio.run(OpenAccess().check([])).subject == ""
+
+
+def test_known_keys_do_not_wait_for_an_issuer_that_is_slow(keys):
+    answering = asyncio.Event()
+    first = {"keys": [jwk(keys["rsa"], "k1")]}
+    calls = []
+
+    async def fetch():
+        calls.append(1)
+        if len(calls) > 1:
+            await answering.wait()
+        return first
+
+    clock = Clock()
+    subject = KeySet(fetch, clock)
+
+    async def play():
+        await subject.key("k1")
+        clock.now += MAX_AGE_S + 1
+        asking = asyncio.create_task(subject.key("k1"))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1):
+            assert (await subject.key("k1")).key_id == "k1"
+        answering.set()
+        await asking
+        assert len(calls) == 2
+
+    asyncio.run(play())

@@ -1,6 +1,7 @@
 """Frames and levels through the running proxy."""
 
 import asyncio
+import socket
 
 import aiohttp
 import imagecodecs
@@ -260,5 +261,38 @@ def test_without_a_cache_every_frame_is_asked_for(stage, run, htj2k):
             for _ in range(2):
                 assert await s.body("a") == htj2k
             assert len(s.upstream.requests) == 2
+
+    run(play)
+
+
+async def unread(s, frame_id):
+    """Ask for a frame by GET and take nothing of the answer."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", int(s.url.rpartition(":")[2])))
+    path = f"/datastore/{'d' * 32}/imageSet/{'5' * 32}/imageFrame/{frame_id * 32}"
+    await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+def test_a_client_that_takes_nothing_is_broken_off(stage, run, monkeypatch):
+    monkeypatch.setattr("isocenter.tlm_proxy.answers.CLIENT_PATIENCE_S", 0.2)
+
+    async def play():
+        async with stage() as s:
+            s.add("a", bytes(24 << 20), media_type="image/jpeg")
+            for count in (1, 2):
+                with await unread(s, "a"):
+                    await s.until(
+                        lambda: (
+                            s.metric("broken_off_total", reason="client too slow")
+                            >= count  # noqa: B023 - awaited within the turn
+                        )
+                    )
+                # Once as it arrives, once from the cache.
+                assert len(await s.body("a")) == 24 << 20
+                await s.cached()
 
     run(play)

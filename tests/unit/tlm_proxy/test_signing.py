@@ -130,3 +130,13 @@ def test_no_credentials_is_said(boto_client, boto_session, key_of):
     signer = FrameSigner(boto_client("http://a.b"), boto_session(None))
     with pytest.raises(CredentialsError, match="give the pod a role"):
         asyncio.run(signer.sign(key_of("f")))
+
+
+def test_a_token_file_that_is_missing_is_said(
+    boto_client, boto_session, key_of, monkeypatch, tmp_path
+):
+    session = boto_session(None)
+    monkeypatch.setattr(session, "get_credentials", (tmp_path / "token").read_text)
+    signer = FrameSigner(boto_client("http://a.b"), session)
+    with pytest.raises(CredentialsError, match="token"):
+        asyncio.run(signer.sign(key_of("f")))

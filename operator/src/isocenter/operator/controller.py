@@ -5,7 +5,7 @@ every resource, so that nothing could be deleted without a living operator, and
 change handlers keep their state in annotations. Here a watch event only marks a
 resource as due; looks at it follow one another, never overlap, and start from
 what the API server last said. A status is patched at the resource version it was
-derived from: who looked at something stale is refused, and looks again.
+derived from: who looked at something stale is refused, reads, and looks again.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from isocenter.operator import metrics
-from isocenter.operator.errors import ConflictError, GoneError
+from isocenter.operator.errors import ClusterError, ConflictError, GoneError
 from isocenter.operator.reconciling import Next, Reconciler, now
 from isocenter.operator.resources import HINT_ANNOTATION, PLURALS
 
@@ -37,8 +37,8 @@ _LOG_FIELDS = {
 _KINDS = {plural: kind for kind, plural in PLURALS.items()}
 
 
-class StatusWriter(Protocol):
-    """Where statuses are stored."""
+class Statuses(Protocol):
+    """Where statuses are stored, and resources read again."""
 
     def patch_status(
         self,
@@ -50,20 +50,32 @@ class StatusWriter(Protocol):
     ) -> dict[str, Any]:
         """Merge into the status; see ``cluster.Cluster``."""
 
+    def resource(self, plural: str, name: str) -> dict[str, Any]:
+        """Read one resource; see ``cluster.Cluster``."""
+
 
 @dataclass
 class _Tracked:
+    """A resource; ``body`` is empty while it is settled.
+
+    Finished resources stay in the cluster for as long as somebody wants them: only
+    what is due to be looked at may cost as much memory as its content.
+    """
+
     plural: str
-    body: Mapping[str, Any]
+    name: str
+    uid: str
+    created: str
+    body: Mapping[str, Any] = field(default_factory=dict)
     cause: tuple[Any, ...] | None = None
     due: float = _NEVER
     busy: bool = False
     failures: int = 0
-    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
     @property
-    def name(self) -> str:
-        return str(self.body["metadata"]["name"])
+    def settled(self) -> bool:
+        """Whether nothing is done about it, nor will be before it changes."""
+        return not self.busy and self.due == _NEVER
 
 
 class Controller:
@@ -75,7 +87,7 @@ class Controller:
     def __init__(
         self,
         reconcilers: Mapping[str, Reconciler],
-        statuses: StatusWriter,
+        statuses: Statuses,
         *,
         poll_interval_s: float,
         max_backoff_s: float,
@@ -97,20 +109,30 @@ class Controller:
         """Take in a watch event.
 
         Only a new resource, a new generation and a new hint make a resource due;
-        other changes, such as those of its status, are just remembered.
+        other changes, such as those of its status, are just remembered while it is
+        not settled.
         """
         meta = body["metadata"]
         if event == "DELETED":
             self._tracked.pop(meta["uid"], None)
             return
-        tracked = self._tracked.setdefault(meta["uid"], _Tracked(plural, body))
-        tracked.body = body
+        tracked = self._tracked.setdefault(
+            meta["uid"],
+            _Tracked(
+                plural,
+                name=str(meta["name"]),
+                uid=str(meta["uid"]),
+                created=str(meta.get("creationTimestamp", "")),
+            ),
+        )
         hint = (meta.get("annotations") or {}).get(HINT_ANNOTATION)
         cause = (meta.get("generation"), hint)
         if tracked.cause != cause:
             tracked.cause = cause
             tracked.due = self._clock()
             self._wake.set()
+        if not tracked.settled:
+            tracked.body = body
 
     async def run(self) -> None:
         """Look at what is due, oldest resource first, until cancelled."""
@@ -136,9 +158,7 @@ class Controller:
     def _due(self) -> list[_Tracked]:
         at = self._clock()
         due = [t for t in self._tracked.values() if not t.busy and t.due <= at]
-        return sorted(
-            due, key=lambda t: str(t.body["metadata"].get("creationTimestamp", ""))
-        )
+        return sorted(due, key=lambda t: t.created)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -149,13 +169,23 @@ class Controller:
         loop = asyncio.get_running_loop()
         try:
             delay = await loop.run_in_executor(self._pool, self._once, tracked)
+        except GoneError:
+            # A watch that had to begin anew says nothing of what was deleted before.
+            self._tracked.pop(tracked.uid, None)
+        else:
+            tracked.due = min(tracked.due, self._clock() + delay)
         finally:
             tracked.busy = False
+            if tracked.settled:
+                tracked.body = {}
             self._wake.set()
-        tracked.due = min(tracked.due, self._clock() + delay)
 
     def _once(self, tracked: _Tracked) -> float:
-        """One look, in a thread; answers the seconds until the next."""
+        """One look, in a thread; answers the seconds until the next.
+
+        Raises:
+            GoneError: the resource is not there any more.
+        """
         kind = _KINDS[tracked.plural]
         body = tracked.body
         about = {
@@ -165,11 +195,12 @@ class Controller:
         with metrics.LOOK_SECONDS.labels(kind).time():
             try:
                 after = self._reconcile(tracked, body, about)
+            except GoneError:
+                raise
             except ConflictError:
                 metrics.LOOKS.labels(kind, "conflict").inc()
+                self._read_again(tracked, body)
                 return _AFTER_CONFLICT_S
-            except GoneError:
-                return _NEVER
             except Exception:
                 metrics.LOOKS.labels(kind, "error").inc()
                 log.exception("a look failed; it will be repeated", extra=about)
@@ -177,6 +208,23 @@ class Controller:
             else:
                 metrics.LOOKS.labels(kind, "ok").inc()
         return self._delay(tracked, after)
+
+    def _read_again(self, tracked: _Tracked, stale: Mapping[str, Any]) -> None:
+        """After a conflict: the watch may be late, or have missed a deletion.
+
+        Raises:
+            GoneError: the resource is not there; another of its name may be.
+        """
+        try:
+            fresh = self._statuses.resource(tracked.plural, tracked.name)
+        except GoneError:
+            raise
+        except ClusterError:
+            return
+        if fresh["metadata"]["uid"] != tracked.uid:
+            raise GoneError(f"{tracked.plural} {tracked.name} was made anew")
+        if tracked.body is stale:
+            tracked.body = fresh
 
     def _reconcile(
         self, tracked: _Tracked, body: Mapping[str, Any], about: dict[str, str]

@@ -6,6 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from isocenter.core import aws
+from isocenter.core.errors import MalformedError
+
+_LONGEST_DOCUMENT = 32 * 1024 * 1024
+"""Bytes; a manifest of 5,000 instances has about 3 million."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,20 @@ class ObjectStore:
             )
 
     def get(self, bucket: str, key: str) -> bytes:
-        """GetObject, read to its end."""
+        """GetObject of a document, read to its end.
+
+        Raises:
+            MalformedError: it is longer than any document of ours or HealthImaging's.
+        """
         with aws.calling(f"read s3://{bucket}/{key}"):
-            return bytes(self._client.get_object(Bucket=bucket, Key=key)["Body"].read())
+            body = self._client.get_object(Bucket=bucket, Key=key)["Body"]
+            content = bytes(body.read(_LONGEST_DOCUMENT + 1))
+            body.close()
+        if len(content) > _LONGEST_DOCUMENT:
+            raise MalformedError(
+                f"s3://{bucket}/{key} is longer than {_LONGEST_DOCUMENT} bytes"
+            )
+        return content
 
     def any_under(self, bucket: str, prefix: str) -> bool:
         """Whether at least one object's key begins with ``prefix``."""

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from isocenter.core.validation import faults
+
 
 class Next(Enum):
     """When a resource is looked at again, besides when it changes."""
@@ -51,10 +53,6 @@ def invalid_spec(
     The schema of the definition keeps such a resource out; it can be there when
     the definition is of another version than the operator.
     """
-    detail = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-        for item in error.errors(include_input=False)[:5]
-    )
     conditions = (body.get("status") or {}).get("conditions", [])
     others = [c for c in conditions if c.get("type") != kind]
     before: Mapping[str, Any] = next(
@@ -70,7 +68,7 @@ def invalid_spec(
         "type": kind,
         "status": "False",
         "reason": "InvalidSpec",
-        "message": f"not understood by this version of the operator: {detail}",
+        "message": f"not understood by this version of the operator: {faults(error)}",
         "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "observedGeneration": generation,
     }

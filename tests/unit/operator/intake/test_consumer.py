@@ -3,7 +3,7 @@ import threading
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from isocenter.core.errors import UnavailableError
+from isocenter.core.errors import RefusedError, UnavailableError
 from isocenter.operator.intake.consumer import Consumer
 
 ONE = "1" * 32
@@ -41,6 +41,20 @@ def test_an_image_set_becomes_a_run_of_each_trigger(
     assert not queue.messages
     assert stored("trainingtriggers", "a")["status"]["runsCreated"] == 1
     assert "status" not in stored("trainingtriggers", "elsewhere")
+
+
+def test_a_trigger_whose_run_is_refused_does_not_hold_the_others(
+    consumer, queue, api, healthimaging_api, stored, add_trigger, image_set_event
+):
+    healthimaging_api.add(ONE)
+    for name in ("a", "b"):
+        add_trigger(name)
+    queue.send(image_set_event(ONE))
+    # listing the triggers works, creating the first run does not
+    api.failures = [None, ApiException(status=403, reason="exceeded quota")]
+    consumer.once()
+    assert stored("trainingruns") == [f"b-{ONE}-v1"]
+    assert list(queue.messages) == ["m0"]
 
 
 def test_killed_between_creating_and_deleting(
@@ -131,7 +145,12 @@ def test_an_image_set_that_is_gone_makes_nothing(
 
 
 @pytest.mark.parametrize(
-    "body", ["not json", '{"source": "aws.s3", "detail-type": "Object Created"}']
+    "body",
+    [
+        "not json",
+        "[" * 100_000,
+        '{"source": "aws.s3", "detail-type": "Object Created"}',
+    ],
 )
 def test_what_can_not_be_read_is_left_for_the_dead_letter_queue(
     consumer, queue, body, caplog
@@ -165,6 +184,53 @@ def test_one_bad_message_does_not_hold_the_others(
     consumer.once()
     assert list(queue.messages) == ["m0"]
     assert stored("trainingruns") == [f"t-{ONE}-v1"]
+
+
+def test_a_failure_nobody_foresaw_does_not_hold_the_others(
+    consumer, queue, healthimaging_api, stored, add_trigger, image_set_event, caplog
+):
+    healthimaging_api.add(ONE)
+    add_trigger()
+    queue.send(image_set_event("2" * 32))
+    queue.send(image_set_event(ONE))
+    asked = healthimaging_api.get_image_set
+
+    def get_image_set(**p):
+        if p["imageSetId"] != ONE:
+            raise KeyError("a bug")
+        return asked(**p)
+
+    healthimaging_api.get_image_set = get_image_set
+    consumer.once()
+    assert list(queue.messages) == ["m0"]
+    assert stored("trainingruns") == [f"t-{ONE}-v1"]
+    assert "dead-letter" in caplog.text
+
+
+def test_a_receipt_that_expired_does_not_hold_the_others(
+    consumer, queue, healthimaging_api, stored, add_trigger, image_set_event
+):
+    healthimaging_api.add("2" * 32, imageSetState="LOCKED")
+    healthimaging_api.add(ONE)
+    add_trigger()
+    queue.send(image_set_event("2" * 32))
+    queue.send(image_set_event(ONE))
+
+    def postpone(message, seconds):
+        raise RefusedError("MessageNotInflight")
+
+    queue.postpone = postpone
+    consumer.once()
+    assert list(queue.messages) == ["m0"]
+    assert stored("trainingruns") == [f"t-{ONE}-v1"]
+
+
+def test_a_batch_of_another_bucket_is_not_ours(consumer, queue, stored, batch_event):
+    batch_event["detail"]["bucket"]["name"] = "elsewhere"
+    queue.send(batch_event)
+    consumer.once()
+    assert not queue.messages
+    assert stored("dicomimportjobs") == []
 
 
 def test_unrelated_events_are_deleted(consumer, queue, stored):

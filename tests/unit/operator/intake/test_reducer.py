@@ -136,6 +136,7 @@ def test_a_batch_becomes_an_import_of_its_folder():
     [
         (["DICOM/a/1.dcm", "DICOM/b/1.dcm"], "batches/20261123t100000-pod-0.json"),
         (["1.dcm"], "batches/20261123t100000-pod-0.json"),
+        (["DICOM/1.dcm"], "batches/20261123t100000-pod-0.json"),
         (["DICOM/a/1.dcm"], "batches/another.json"),
     ],
 )

@@ -47,6 +47,40 @@ def test_a_broken_batch_does_not_hold_the_others(once, s3, stored, manifest):
     assert stored("dicomimportjobs") == [BATCH]
 
 
+def test_a_huge_batch_does_not_hold_the_others(once, s3, stored, manifest, monkeypatch):
+    monkeypatch.setattr("isocenter.operator.objects._LONGEST_DOCUMENT", len(manifest))
+    s3.objects["batches/0.json"] = b" " + manifest
+    s3.objects[KEY] = manifest
+    assert not once()
+    assert stored("dicomimportjobs") == [BATCH]
+
+
+def test_a_failure_nobody_foresaw_does_not_hold_the_others(
+    once, s3, stored, manifest, reactions, healthimaging_api, add_trigger, caplog
+):
+    s3.objects["batches/0.json"] = s3.objects[KEY] = manifest
+    for number in range(2):
+        healthimaging_api.add(str(number) * 32)
+    add_trigger()
+    take_in, run_for = reactions.import_batch, reactions.run_for
+
+    def import_batch(bucket, key, *rest, **more):
+        if key != KEY:
+            raise KeyError("a bug")
+        take_in(bucket, key, *rest, **more)
+
+    def run_of_one(trigger, kind, state, *rest, **more):
+        if state.image_set_id == "0" * 32:
+            raise KeyError("a bug")
+        return run_for(trigger, kind, state, *rest, **more)
+
+    reactions.import_batch, reactions.run_for = import_batch, run_of_one
+    assert not once()
+    assert stored("dicomimportjobs") == [BATCH]
+    assert stored("trainingruns") == [f"t-{'1' * 32}-v1"]
+    assert caplog.text.count("KeyError: 'a bug'") == 2
+
+
 def test_image_sets_no_event_brought(once, healthimaging_api, stored, add_trigger):
     add_trigger()
     for number in range(4):

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import threading
 
@@ -149,3 +150,14 @@ def test_sigterm_keeps_what_was_learnt(container, make_phantom):
     assert container.description["completed"] is False
     assert 0 < container.description["steps"] < 100_000
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_as_many_files_may_be_open_as_the_machine_allows(container):
+    """Each array is mapped by a file of its own, and there may be thousands."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        assert run(container) == 1
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == before[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -17,7 +17,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from isocenter.devcloud.healthimaging.clients import Clients
-    from isocenter.devcloud.healthimaging.models import ImageSet, ImportJob
+    from isocenter.devcloud.healthimaging.models import (
+        ImageSet,
+        ImageSetVersion,
+        ImportJob,
+    )
 
 __all__ = ["IMAGE_SET_KEYS", "SOURCE", "EventSender", "image_set_detail", "job_detail"]
 
@@ -51,16 +55,18 @@ def job_detail(job: ImportJob) -> dict[str, Any]:
     }
 
 
-def image_set_detail(image_set: ImageSet, key: str) -> dict[str, Any]:
+def image_set_detail(
+    image_set: ImageSet, version: ImageSetVersion, key: str
+) -> dict[str, Any]:
     """The detail of an ``Image Set ...`` event; the version is a string."""
     return {
         "imagingVersion": "1.0",
         "isPrimary": image_set.is_primary,
-        "imageSetVersion": str(image_set.latest.version),
+        "imageSetVersion": str(version.version),
         "datastoreId": image_set.datastore_id,
         key: image_set.image_set_id,
         "imageSetState": "ACTIVE",
-        "imageSetWorkflowStatus": image_set.latest.workflow_status,
+        "imageSetWorkflowStatus": version.workflow_status,
     }
 
 
@@ -81,13 +87,13 @@ class EventSender:
         resource = f"{self._arn}/{job.datastore_id}"
         self._send(_JOB_DETAIL_TYPES[job.status], resource, job_detail(job))
 
-    def image_set(self, image_set: ImageSet) -> None:
-        """Tell of an image set's new version."""
+    def image_set(self, image_set: ImageSet, version: ImageSetVersion) -> None:
+        """Tell of a new version of an image set."""
         base = f"{self._arn}/{image_set.datastore_id}"
         self._send(
-            _IMAGE_SET_DETAIL_TYPES[image_set.latest.workflow_status],
+            _IMAGE_SET_DETAIL_TYPES[version.workflow_status],
             f"{base}/imageset/{image_set.image_set_id}",
-            image_set_detail(image_set, self.image_set_key),
+            image_set_detail(image_set, version, self.image_set_key),
         )
 
     def _send(self, detail_type: str, resource: str, detail: dict[str, Any]) -> None:

@@ -223,12 +223,13 @@ class Importer:
         outcome: JobOutcome,
     ) -> None:
         instances = [(key, instance) for _, key, instance in converted]
-        for image_set, positions in self._state.add(job.datastore_id, instances):
+        added = self._state.add(job.datastore_id, instances)
+        for image_set, version, positions in added:
             uids = {converted[each][2].sop_instance_uid for each in positions}
             outcome.image_sets.append(
                 ImageSetOutcome(
                     image_set.image_set_id,
-                    image_set.latest.version,
+                    version.version,
                     image_set.is_primary,
                     len(uids),
                 )
@@ -241,7 +242,7 @@ class Importer:
                 )
                 for each in positions
             ]
-            self._events.image_set(image_set)
+            self._events.image_set(image_set, version)
 
     def _write(self, job: ImportJob, outcome: JobOutcome) -> None:
         bucket, prefix = _split(job.output_s3_uri)

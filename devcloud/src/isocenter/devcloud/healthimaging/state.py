@@ -117,17 +117,22 @@ class State:
         self,
         datastore_id: str,
         converted: Sequence[tuple[SeriesKey, ConvertedInstance]],
-    ) -> list[tuple[ImageSet, list[int]]]:
+    ) -> list[tuple[ImageSet, ImageSetVersion, list[int]]]:
         """Put a job's instances into image sets, one new version for each set.
 
-        Returns each image set with the positions in ``converted`` that went
-        into it.  Jobs that run at once come here one after the other.
+        Returns each image set with that version and the positions in
+        ``converted`` that went into it.  Jobs that run at once come here one
+        after the other: ``latest`` may be the next one's.
         """
         with self._adding:
-            groups = self._place(datastore_id, converted)
-            for image_set, positions in groups:
-                self._grow(image_set, [converted[each][1] for each in positions])
-            return groups
+            return [
+                (
+                    image_set,
+                    self._grow(image_set, [converted[each][1] for each in positions]),
+                    positions,
+                )
+                for image_set, positions in self._place(datastore_id, converted)
+            ]
 
     def _place(
         self,
@@ -159,7 +164,9 @@ class State:
             groups[image_set_id][1].append(position)
         return list(groups.values())
 
-    def _grow(self, image_set: ImageSet, added: list[ConvertedInstance]) -> None:
+    def _grow(
+        self, image_set: ImageSet, added: list[ConvertedInstance]
+    ) -> ImageSetVersion:
         """Add instances as one new version; the same SOP instance is replaced."""
         folder = self._folder(image_set)
         (folder / "instances").mkdir(parents=True, exist_ok=True)
@@ -180,6 +187,7 @@ class State:
         with self.lock:
             image_set.versions.append(version)
             self._image_sets[image_set.image_set_id] = image_set
+        return version
 
     def _write_metadata(self, image_set: ImageSet, version: ImageSetVersion) -> None:
         instances = self._folder(image_set) / "instances"

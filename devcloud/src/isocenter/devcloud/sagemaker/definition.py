@@ -116,6 +116,13 @@ def bind(definition: Definition, given: dict[str, str]) -> dict[str, Any]:
             missing.append(name)
         else:
             bound[name] = parameter.default
+        if bound.get(name) == "":
+            # Words of the real service (aws/sagemaker-python-sdk issue 4016), though
+            # its API model allows a value of no characters.
+            raise ValidationError(
+                f'Parameter {name}: [string "" is too short (length: 0, required '
+                "minimum: 1)]"
+            )
     if missing:
         raise ValidationError(
             f"Parameters {missing} do not have default values and must be provided"

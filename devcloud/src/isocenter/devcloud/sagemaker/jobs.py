@@ -6,7 +6,10 @@ DescribeTrainingJob.
 Assumed: ModelArtifacts names the archive also before it is there and when the job
 failed; a job's ARN has its name in lower case, and a job is found by its name in any
 case, as AWS's examples take it from the ARN; with CompressionType NONE the model
-lies under `output/model/`.
+lies under `output/model/`; a training job's empty ContainerArguments are refused as
+a processing job's are. EnableNetworkIsolation, VpcConfig, NetworkConfig and KMS keys
+are accepted and have no effect: a container that is isolated on AWS has a network
+here.
 """
 
 import re
@@ -73,6 +76,9 @@ def create_job(
         check_input("sagemaker", f"Create{kind}Job", request)
     except ShapeError as error:
         raise ValidationError(str(error)) from error
+    specification = "AppSpecification", "AlgorithmSpecification"
+    for application in (request.get(name) or {} for name in specification):
+        _check_words(application)
     if kind == "Processing":
         _check_processing(request)
     else:
@@ -191,6 +197,18 @@ def _check_training(request: dict[str, Any]) -> None:
             raise _not_built(f"InputMode Pipe of channel {name}")
         if channel.get("CompressionType", "None") != "None":
             raise _not_built(f"CompressionType of channel {name}")
+
+
+def _check_words(application: dict[str, Any]) -> None:
+    """As CreateProcessingJob words it (aws/sagemaker-python-sdk issue 3758)."""
+    for name in ("ContainerEntrypoint", "ContainerArguments"):
+        words = application.get(name) or []
+        if "" in words:
+            raise ValidationError(
+                f"Found null or empty string in {name} at index {words.index('')}. "
+                "ContainerArguments and ContainerEntrypoint may not contain null or "
+                "empty strings."
+            )
 
 
 def _check_one_instance(count: int | None) -> None:

@@ -30,6 +30,8 @@ _JOB_STATUS = {
     "MaxRuntimeExceeded": "Stopped",
 }
 _DEFAULT_PARALLELISM = 50
+# What a FailureReason begins with.
+_KINDS = ("AlgorithmError", "ClientError", "CapacityError", "InternalServerError")
 
 
 def active(execution: Execution) -> list[StepRun]:
@@ -144,7 +146,7 @@ def settle(run: StepRun, status: str, now: float) -> None:
         reason = job.failure_reason or f"the job ended as {job.status}"
         if job.secondary == "MaxRuntimeExceeded":
             reason = "the job ran longer than its MaxRuntimeInSeconds"
-        if not reason.startswith(("AlgorithmError", "ClientError", "CapacityError")):
+        if not reason.startswith(_KINDS):
             reason = f"ClientError: {reason}"
         run.failure_reason = reason[:MAX_REASON]
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from isocenter.core.errors import MalformedError
+from isocenter.core.validation import faults
 
 MAX_INSTANCES = 5_000
 """Files in one import job (HealthImaging quota)."""
@@ -65,13 +66,9 @@ def parse_manifest(body: bytes, *, source: str) -> BatchManifest:
     try:
         return BatchManifest.model_validate_json(body)
     except ValidationError as error:
-        members = ", ".join(
-            ".".join(str(part) for part in item["loc"]) or item["msg"]
-            for item in error.errors(include_input=False)[:5]
-        )
         raise MalformedError(
-            f"{source} is not a batch manifest of schema 1: {members}"
-        ) from error
+            f"{source} is not a batch manifest of schema 1: {faults(error)}"
+        ) from None
 
 
 def client_token(manifest: bytes) -> str:

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from isocenter.core.errors import MalformedError
 from isocenter.core.run_request import ImageSetRef
+from isocenter.core.validation import faults
 
 MANIFEST_NAME = "manifest.json"
 Split = Literal["train", "validation", "test"]
@@ -151,10 +152,6 @@ def parse_dataset(body: bytes, *, source: str) -> DatasetManifest:
     try:
         return DatasetManifest.model_validate_json(body)
     except ValidationError as error:
-        members = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False)[:5]
-        )
         raise MalformedError(
-            f"{source} is not a dataset manifest of schema 1: {members}"
-        ) from error
+            f"{source} is not a dataset manifest of schema 1: {faults(error)}"
+        ) from None

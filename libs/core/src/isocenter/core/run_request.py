@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from isocenter.core.errors import MalformedError
+from isocenter.core.validation import faults
 
 ID_PATTERN = "^[0-9a-z]{32}$"
 """Data store, image set and frame ids (HealthImaging API model)."""
@@ -63,8 +64,6 @@ def parse_request(body: bytes, *, source: str) -> RunRequest:
     try:
         return RunRequest.model_validate_json(body)
     except ValidationError as error:
-        members = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False)[:5]
-        )
-        raise MalformedError(f"{source} is not a run request: {members}") from error
+        raise MalformedError(
+            f"{source} is not a run request: {faults(error)}"
+        ) from None

@@ -15,7 +15,7 @@ from isocenter.core.errors import IsocenterError, MalformedError
 from isocenter.operator.intake import metrics
 from isocenter.operator.intake.events import parse
 from isocenter.operator.intake.queue import Message
-from isocenter.operator.intake.reactions import Later, Reactor
+from isocenter.operator.intake.reactions import Later, Reactor, TriggerList
 from isocenter.operator.resources import TrainingTrigger
 
 log = logging.getLogger(__name__)
@@ -100,11 +100,24 @@ class Consumer:
         for message in self._source.receive():
             self.last_beat = time.monotonic()
             with metrics.HANDLE_SECONDS.time():
-                outcome = self._handle(message, listed)
+                outcome = self._settle(message, listed)
             metrics.MESSAGES.labels(outcome).inc()
         self._tally.flush()
 
-    def _handle(self, message: Message, triggers: "TriggerLister") -> str:
+    def _settle(self, message: Message, triggers: TriggerList) -> str:
+        """Handle one message; whatever becomes of it, those beside it go on."""
+        about = {"event_id": message.message_id}
+        try:
+            return self._handle(message, triggers)
+        except IsocenterError as error:
+            about["error"] = str(error)
+            log.warning("neither deleted nor put back: it comes again", extra=about)
+            return "unsettled"
+        except Exception:
+            log.exception("left for the dead-letter queue: a failure", extra=about)
+            return "left"
+
+    def _handle(self, message: Message, triggers: TriggerList) -> str:
         about = {"event_id": message.message_id}
         try:
             event = parse(message.body, batches_prefix=self._batches_prefix)
@@ -132,10 +145,3 @@ class Consumer:
     def _backoff_s(self, message: Message) -> int:
         doublings = min(max(message.receives - 1, 0), 16)
         return int(min(_FIRST_BACKOFF_S * 2**doublings, self._max_backoff_s))
-
-
-class TriggerLister(Protocol):
-    """Lists the triggers when they are needed."""
-
-    def __call__(self) -> Sequence[TrainingTrigger]:
-        """The triggers."""

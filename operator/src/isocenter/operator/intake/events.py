@@ -20,7 +20,7 @@ from isocenter.core.healthimaging.events import (
 
 _EXECUTION_CHANGED = "SageMaker Model Building Pipeline Execution Status Change"
 _DESCRIPTION = re.compile(
-    r"^isocenter TrainingRun (?P<namespace>[-a-z0-9]+)/(?P<name>[-.a-z0-9]+)$"
+    r"^isocenter TrainingRun (?P<namespace>[-a-z0-9]+)/(?P<name>[-.a-z0-9]+)\Z"
 )
 
 
@@ -69,7 +69,7 @@ def parse(text: str, *, batches_prefix: str) -> Event | None:
     """
     try:
         body = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError("the message is not JSON") from error
     if not isinstance(body, dict):
         raise MalformedError("the message is not a JSON object")

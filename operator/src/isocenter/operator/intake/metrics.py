@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES = Counter(
     "isocenter_intake_messages_total",
-    "Messages, by what became of them (done, ignored, postponed, left).",
+    "Messages, by what became of them (done, ignored, postponed, left, unsettled).",
     ["outcome"],
 )
 HANDLE_SECONDS = Histogram(

@@ -10,7 +10,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from isocenter.core.batch import parse_manifest
-from isocenter.core.errors import MalformedError, NotFoundError
+from isocenter.core.errors import IsocenterError, MalformedError, NotFoundError
 from isocenter.core.healthimaging.answers import ImageSetState
 from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.core.healthimaging.events import ImageSetEvent
@@ -79,7 +79,7 @@ class Reactions:
             IsocenterError: an edge failed; retryable or not.
         """
         match event:
-            case BatchSealed():
+            case BatchSealed() if event.bucket == self._settings.bucket:
                 self.import_batch(event.bucket, event.key, event.event_id, by="event")
             case ImageSetEvent():
                 self._image_set(event, triggers())
@@ -87,8 +87,8 @@ class Reactions:
                 self._hint("DICOMImportJob", event.job_name, event.event_id)
             case ExecutionChanged() if event.namespace == self._settings.namespace:
                 self._hint("TrainingRun", event.name, event.event_id)
-            case ExecutionChanged():
-                pass
+            case BatchSealed() | ExecutionChanged():
+                log.debug("of another installation", extra={"event_id": event.event_id})
 
     def triggers(self) -> list[TrainingTrigger]:
         """Every trigger of the namespace that this version understands."""
@@ -171,6 +171,7 @@ class Reactions:
         pending = [t for t in concerned if early[t.metadata.name] is None]
         state = self._confirmed(event) if pending else None
         at = now()
+        failed: IsocenterError | None = None
         for trigger in concerned:
             name = trigger.metadata.name
             self._tally.seen(name, at)
@@ -181,7 +182,17 @@ class Reactions:
                 metrics.SKIPPED.labels(Skip.DELETED.value).inc()
                 self._tally.skipped(name, Skip.DELETED.value)
             else:
-                self.run_for(trigger, kind, state, event.event_id, by="event")
+                try:
+                    self.run_for(trigger, kind, state, event.event_id, by="event")
+                except IsocenterError as error:
+                    # One trigger's run may be refused where another's is not.
+                    log.warning(
+                        "no run could be made",
+                        extra={"trigger": name, "error": str(error)},
+                    )
+                    failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _confirmed(self, event: ImageSetEvent) -> ImageSetState | None:
         """The image set now; None when it is gone.

@@ -149,7 +149,7 @@ def desired_import(
 
     Raises:
         MalformedError: the manifest's key is not its batch's, or the instances do
-            not lie under one prefix of their own, so that an import would take in
+            not lie in one folder named after it, so that an import would take in
             others too.
     """
     if key != f"{batches_prefix}{manifest.batch}.json":
@@ -157,9 +157,12 @@ def desired_import(
             f"s3://{bucket}/{key} holds batch {manifest.batch}: it must be named so"
         )
     folders = {i.key.rpartition("/")[0] for i in manifest.instances}
-    if len(folders) != 1 or "" in folders:
+    if {folder.rpartition("/")[2] for folder in folders} != {manifest.batch} or (
+        len(folders) != 1
+    ):
         raise MalformedError(
-            f"s3://{bucket}/{key}: the instances of a batch must lie in one folder"
+            f"s3://{bucket}/{key}: the instances of a batch must lie in one folder,"
+            " named after the batch"
         )
     return Desired(
         plural=PLURALS["DICOMImportJob"],

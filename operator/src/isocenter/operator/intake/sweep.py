@@ -85,12 +85,16 @@ class Sweep:
                 complete &= self._guarded(self._trigger, stop, trigger, names)
         return complete
 
-    def _guarded(self, part: Callable[..., bool], *args: Any) -> bool:
+    def _guarded(self, part: Callable[..., object], *args: Any, **about: str) -> bool:
+        """Do one part; no failure of it may keep the sweep from the others."""
         try:
-            return part(*args)
+            return part(*args) is not False
         except IsocenterError as error:
-            log.warning("a part of the sweep failed", extra={"error": str(error)})
-            return False
+            about["error"] = str(error)
+            log.warning("a part of the sweep failed", extra=about)
+        except Exception:
+            log.exception("a part of the sweep failed", extra=about)
+        return False
 
     def _names(self, kind: str) -> set[str]:
         return {b["metadata"]["name"] for b in self._cluster.resources(PLURALS[kind])}
@@ -111,17 +115,11 @@ class Sweep:
                 continue
             if stop.is_set():
                 return False
-            try:
-                self._reactions.import_batch(
-                    settings.bucket, entry.key, SWEEP_ID, by="sweep"
-                )
-            except IsocenterError as error:
-                complete = False
-                log.warning(
-                    "a batch could not be taken in",
-                    extra={"key": entry.key, "error": str(error)},
-                )
+            complete &= self._guarded(self._batch, entry.key, key=entry.key)
         return complete
+
+    def _batch(self, key: str) -> None:
+        self._reactions.import_batch(self._settings.bucket, key, SWEEP_ID, by="sweep")
 
     def _trigger(self, stop: Stop, trigger: TrainingTrigger, names: set[str]) -> bool:
         """Image sets of a trigger's data store without their TrainingRun."""
@@ -135,14 +133,14 @@ class Sweep:
         ):
             if stop.is_set():
                 return False
-            try:
-                complete &= self._image_set(trigger, found, names)
-            except IsocenterError as error:
-                complete = False
-                log.warning(
-                    "an image set could not be looked at",
-                    extra={"image_set_id": found.image_set_id, "error": str(error)},
-                )
+            complete &= self._guarded(
+                self._image_set,
+                trigger,
+                found,
+                names,
+                trigger=trigger.metadata.name,
+                image_set_id=found.image_set_id,
+            )
         return complete
 
     def _image_set(

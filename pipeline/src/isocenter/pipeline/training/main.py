@@ -6,6 +6,7 @@ Exit codes: 0 the model is complete; 1 failed, the reason is in output/failure;
 
 import argparse
 import logging
+import resource
 import signal
 import sys
 import threading
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     root = parser.parse_args(argv).root
     json_log.configure("isocenter-train")
+    allow_many_files()
     stop = threading.Event()
     # SageMaker stops a job by SIGTERM and kills it 120 seconds later.
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -87,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def allow_many_files() -> None:
+    """Let the process have as many files open as it may: each array takes one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _explain(root: Path, reason: str) -> None:

@@ -73,7 +73,12 @@ class ArrayFileWriter:
         del array
         with part.open("r+b") as file:
             # The room is taken now: a full disk fails here, not after hours.
-            os.posix_fallocate(file.fileno(), 0, size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                # The call itself names no file.
+                reason = f"{error.strerror} ({size} bytes are needed)"
+                raise OSError(error.errno, reason, str(part)) from error
         return cls(path, tuple(shape), dtype, header)
 
     @property

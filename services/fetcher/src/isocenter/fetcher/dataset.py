@@ -207,8 +207,7 @@ def check_complete(manifest: DatasetManifest, *, allow_omissions: bool) -> None:
         metrics.DATASETS.labels("incomplete").inc()
         raise IncompleteError(
             f"the dataset lacks {len(missing)} of what was asked for: "
-            f"{summary(missing)}; no manifest was written. Allow omissions to go on "
-            "without",
+            f"{summary(missing)}. Allow omissions to go on without",
             manifest.omissions,
         )
 

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from isocenter.core.errors import MalformedError
-from isocenter.fetcher.pixels import PixelFormat
+from isocenter.fetcher.pixels import JPEG_BASELINE, PixelFormat
 
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 _JPEG_2000 = frozenset(
     {
         "1.2.840.10008.1.2.4.90",
@@ -26,8 +25,8 @@ _JPEG_2000 = frozenset(
         "1.2.840.10008.1.2.4.203",
     }
 )
-_COLOUR = 3
-"""Components of a JPEG that the codec turns into RGB."""
+_NAMED_RGB = [ord(letter) for letter in "RGB"]
+"""Component ids by which libjpeg knows RGB without a marker."""
 
 Pixels = NDArray[np.generic]
 
@@ -35,18 +34,6 @@ Pixels = NDArray[np.generic]
 def is_decodable(syntax: str) -> bool:
     """Frames of this transfer syntax can be decoded."""
     return syntax in _JPEG_2000 or syntax in {EXPLICIT_LITTLE_ENDIAN, JPEG_BASELINE}
-
-
-def photometric(syntax: str, pixels: PixelFormat) -> str | None:
-    """PhotometricInterpretation of the decoded samples.
-
-    JPEG baseline colour decodes to RGB, and so does what a reversible or irreversible
-    colour transform of JPEG 2000 coded (PS3.5 A.4.4).
-    """
-    colour = pixels.photometric
-    if pixels.samples == _COLOUR and syntax == JPEG_BASELINE:
-        return "RGB"
-    return "RGB" if colour in {"YBR_RCT", "YBR_ICT"} else colour or None
 
 
 def decode(stored: bytes, syntax: str, pixels: PixelFormat) -> Pixels:
@@ -69,6 +56,11 @@ def decode(stored: bytes, syntax: str, pixels: PixelFormat) -> Pixels:
         array = _decode_jpeg(stored, pixels)
     else:
         array = _decode_jpeg_2000(stored, pixels)
+    if array.shape != pixels.shape:
+        # It would be written into the neighbouring slices.
+        raise MalformedError(
+            f"the frame decodes to {array.shape}, its instance says {pixels.shape}"
+        )
     return np.ascontiguousarray(array)
 
 
@@ -105,6 +97,9 @@ def _decode_jpeg(stored: bytes, pixels: PixelFormat) -> Pixels:
         with Image.open(io.BytesIO(stored), formats=["JPEG"]) as image:
             samples = len(image.getbands())
             _check_shape(image.height, image.width, samples, pixels)
+            if pixels.photometric == "RGB" and _is_unmarked(image):
+                # libjpeg would take it for YCbCr and convert it: "as it is coded".
+                image.draft("YCbCr", image.size)
             array = np.asarray(image)
     # Pillow answers a broken stream with any of these.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -114,6 +109,12 @@ def _decode_jpeg(stored: bytes, pixels: PixelFormat) -> Pixels:
             f"BitsAllocated is {pixels.bits_allocated}, JPEG baseline has 8"
         )
     return array.astype(pixels.dtype)
+
+
+def _is_unmarked(image: Image.Image) -> bool:
+    """Nothing in the stream tells its colour space: the data set alone does."""
+    ids = [layer[0] for layer in getattr(image, "layer", ())]
+    return ids != _NAMED_RGB and not {"jfif", "adobe"} & image.info.keys()
 
 
 def _decode_jpeg_2000(stored: bytes, pixels: PixelFormat) -> Pixels:

@@ -6,11 +6,15 @@ they are laid over the instance's own attributes, so that a frame of a multi-fra
 instance and an instance of one frame read alike.
 """
 
+import math
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isocenter.core.healthimaging.image_set import Attributes, numbers
+
+_TRANSVERSE = 1e-3
+"""Length of a transverse plane's normal across the patient's z, by rounding."""
 
 
 def frame_attributes(dicom: Attributes, frames: int) -> Iterator[Attributes]:
@@ -71,8 +75,11 @@ def _offset_positions(dicom: Attributes, frames: int) -> list[list[float]] | Non
         return None
     (ax, ay, az), (bx, by, bz) = orientation[:3], orientation[3:]
     normal = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
-    # Absolute z values, the vector's other form, differ by a constant only.
+    # The vector's other form, known by its first element: patient z of each plane,
+    # allowed for transverse planes. Their normal may point to the feet.
+    absolute = offsets[0] != 0 and math.hypot(normal[0], normal[1]) < _TRANSVERSE
+    along = (0.0, 0.0, 1.0) if absolute else normal
     return [
-        [p + n * (offset - offsets[0]) for p, n in zip(position, normal, strict=True)]
+        [p + n * (offset - offsets[0]) for p, n in zip(position, along, strict=True)]
         for offset in offsets
     ]

@@ -30,10 +30,11 @@ from isocenter.core.healthimaging.image_set import (
 )
 from isocenter.core.run_request import ImageSetRef
 from isocenter.fetcher.array_file import ArrayFileWriter
-from isocenter.fetcher.decode import is_decodable, photometric
+from isocenter.fetcher.decode import is_decodable
 from isocenter.fetcher.download import FrameDownloader, FrameOutcome, reason_of
 from isocenter.fetcher.errors import InterruptedFetchError
 from isocenter.fetcher.frame_work import FrameWork
+from isocenter.fetcher.pixels import photometric
 from isocenter.fetcher.plan import ArrayPlan, plan_image_set
 from isocenter.fetcher.progress import Progress
 from isocenter.fetcher.splits import patient_key, split_of

@@ -16,7 +16,7 @@ from typing import Protocol
 from isocenter.core.dataset import MANIFEST_NAME, DatasetManifest, parse_dataset
 from isocenter.core.errors import AwsError, IsocenterError, MalformedError
 from isocenter.fetcher import metrics
-from isocenter.fetcher.dataset import FetchOptions, fetch_dataset
+from isocenter.fetcher.dataset import FetchOptions, check_complete, fetch_dataset
 from isocenter.fetcher.download import FrameDownloader
 from isocenter.fetcher.errors import (
     DecoderLostError,
@@ -44,6 +44,12 @@ _RECOVER_PAUSE = 5.0
 
 class QueueFullError(IsocenterError):
     """As many jobs wait as may."""
+
+    retryable = True
+
+
+class OutputInUseError(IsocenterError):
+    """Another job is writing its dataset to the same prefix."""
 
     retryable = True
 
@@ -185,6 +191,7 @@ class Jobs:
 
         Raises:
             QueueFullError: too many jobs wait.
+            OutputInUseError: another job writes to the same prefix.
             AwsError: the record could not be stored.
         """
         with self._submitting:
@@ -193,7 +200,13 @@ class Jobs:
             if record is earlier and (record.ended or record.id in self._records):
                 return record
             with self._lock:
+                others = [r for r in self._records.values() if r.id != record.id]
                 waiting = sum(r.status == "Queued" for r in self._records.values())
+            if any(other.order.output("") == order.output("") for other in others):
+                raise OutputInUseError(
+                    f"{order.output('')} is being written by another job: choose an "
+                    "empty prefix, or ask again when that job has ended"
+                )
             if waiting >= self._max_queued:
                 raise QueueFullError(f"{waiting} jobs wait already; ask again later")
             self._store.save(record)
@@ -215,7 +228,10 @@ class Jobs:
     def _recover(self) -> None:
         while not self._closed.is_set():
             try:
-                records = self._store.open_jobs()
+                # Not while an order is half stored: its mark would be taken for
+                # a leaving and removed.
+                with self._submitting:
+                    records = self._store.open_jobs()
             except AwsError as error:
                 log.warning("job records can't be read", extra={"error": str(error)})
                 self._closed.wait(_RECOVER_PAUSE)
@@ -300,13 +316,20 @@ class Jobs:
                 else (),
             }
         )
-        try:
-            self._save(failed)
-        except AwsError as unsaved:
-            # Still open in S3, so it is run again after a restart; here it ends.
-            log.error("job record can't be stored", extra={"error": str(unsaved)})  # noqa: TRY400 - the translated text is all there is to know
-            with self._lock:
-                self._note(failed)
+        # While S3 is away nothing else can be done either; a job must not be left
+        # Running for ever in its record.
+        while not self._closed.is_set():
+            try:
+                self._save(failed)
+                return
+            except AwsError as unsaved:
+                log.error("job record can't be stored", extra={"error": str(unsaved)})  # noqa: TRY400 - the translated text is all there is to know
+                if not unsaved.retryable:
+                    break
+            self._closed.wait(_RECOVER_PAUSE)
+        # Still open in S3, so it is run again after a restart; here it ends.
+        with self._lock:
+            self._note(failed)
 
     def _ended(self, record: JobRecord, manifest: DatasetManifest) -> JobRecord:
         progress = self._progress.get(record.id)
@@ -329,6 +352,8 @@ class Jobs:
         """Build the dataset and upload it, manifest last."""
         uploaded = self._uploaded(order)
         if uploaded is not None:
+            # Another order may have allowed omissions that this one does not.
+            check_complete(uploaded, allow_omissions=order.allow_omissions)
             return uploaded
         directory = self._work_dir / job_id
         try:

@@ -11,6 +11,11 @@ from isocenter.core.healthimaging.image_set import Attributes, number, text
 _CONTAINERS = {1: 1, 8: 1, 16: 2, 32: 4}
 """Bytes of one decoded sample by BitsAllocated; single bits become bytes."""
 _SAMPLES = frozenset({1, 3, 4})
+_COLOUR = 3
+_LONGEST_SIDE = 65_535
+"""Rows and Columns are US (PS3.3 C.7.6.3.1): nothing larger can be meant."""
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,12 @@ def read_pixel_format(dicom: Attributes) -> PixelFormat:
     if representation not in {0, 1}:
         raise MalformedError("PixelRepresentation is absent or neither 0 nor 1")
     stored = number(dicom, "BitsStored") or bits_allocated
+    rows, columns = _positive(dicom, "Rows"), _positive(dicom, "Columns")
+    if max(rows, columns) > _LONGEST_SIDE:
+        raise MalformedError(f"Rows or Columns is over {_LONGEST_SIDE}")
     return PixelFormat(
-        rows=_positive(dicom, "Rows"),
-        columns=_positive(dicom, "Columns"),
+        rows=rows,
+        columns=columns,
         samples=samples,
         bits_allocated=bits_allocated,
         bits_stored=min(int(stored), bits_allocated),
@@ -92,6 +100,18 @@ def read_pixel_format(dicom: Attributes) -> PixelFormat:
         photometric=text(dicom, "PhotometricInterpretation") or "",
         planar=number(dicom, "PlanarConfiguration") == 1,
     )
+
+
+def photometric(syntax: str, pixels: PixelFormat) -> str | None:
+    """PhotometricInterpretation of the decoded samples.
+
+    JPEG baseline colour decodes to RGB, and so does what a reversible or irreversible
+    colour transform of JPEG 2000 coded (PS3.5 A.4.4).
+    """
+    colour = pixels.photometric
+    if pixels.samples == _COLOUR and syntax == JPEG_BASELINE:
+        return "RGB"
+    return "RGB" if colour in {"YBR_RCT", "YBR_ICT"} else colour or None
 
 
 def is_image(dicom: Attributes) -> bool:

@@ -25,6 +25,7 @@ from isocenter.fetcher.pixels import (
     PixelFormat,
     Rescale,
     is_image,
+    photometric,
     read_pixel_format,
 )
 from isocenter.fetcher.volume import (
@@ -268,6 +269,10 @@ def _rescale(dicom: Attributes) -> Rescale:
     if dose is not None:
         return Rescale(slope=dose)
     slope = number(dicom, "RescaleSlope")
+    for word in ("DoseGridScaling", "RescaleSlope", "RescaleIntercept"):
+        if number(dicom, word) is None and text(dicom, word) is not None:
+            # Not to be taken for "no rescale": the values would be of another unit.
+            raise MalformedError(f"{word} is not a number")
     return Rescale(
         # A slope of 0 would make every value the same: it is no rescale.
         slope=slope or 1.0,
@@ -280,6 +285,8 @@ def _key(item: Slice) -> Hashable:
     return (
         item.own_stack,
         item.pixels,
+        # JPEG baseline turns into RGB what other syntaxes leave as it is.
+        photometric(item.syntax, item.pixels),
         plane.position is not None,
         plane.pixel_spacing and tuple(round(s, 4) for s in plane.pixel_spacing),
     )

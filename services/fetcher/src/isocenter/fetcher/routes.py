@@ -11,10 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from isocenter.core.errors import AwsError, IsocenterError, MalformedError
 from isocenter.fetcher.job_record import JOB_ID_PATTERN, DatasetOrder, JobRecord
-from isocenter.fetcher.jobs import Jobs, QueueFullError
+from isocenter.fetcher.jobs import Jobs, OutputInUseError, QueueFullError
 
 _STATUS: tuple[tuple[type[IsocenterError], int], ...] = (
     (QueueFullError, 429),
+    (OutputInUseError, 409),
     (AwsError, 503),
     (MalformedError, 500),
 )

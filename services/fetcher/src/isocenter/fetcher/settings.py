@@ -3,7 +3,6 @@
 import math
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -21,9 +20,6 @@ class FetcherSettings(ProcessSettings):
         env_prefix="FETCHER_", frozen=True, extra="forbid"
     )
 
-    format: Literal["npy"] = Field(
-        default="npy", description="File format of the arrays."
-    )
     workers: int = Field(
         default=16, ge=1, le=256, description="Frames that are fetched at a time."
     )

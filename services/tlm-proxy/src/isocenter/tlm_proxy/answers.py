@@ -15,6 +15,15 @@ from isocenter.tlm_proxy.selection import LevelRange
 
 log = logging.getLogger(__name__)
 
+CLIENT_PATIENCE_S = 30.0
+"""Seconds that a client may take for one piece; then its answer is broken off."""
+_PIECE = 256 * 1024
+"""Bytes handed to the server at a time: what it buffers for a slow client."""
+
+
+class _ClientTooSlowError(Exception):
+    """The client did not take a piece in time."""
+
 
 class FrameResponse(Response):
     """The asked bytes of a frame.
@@ -47,8 +56,12 @@ class FrameResponse(Response):
         stored = self._frames.stored(self._key, self._asked)
         if stored is not None:
             await self._start(send, stored.media_type, len(stored.body))
-            await send({"type": "http.response.body", "body": stored.body})
-            self._metrics.sent_bytes.labels("cache").inc(len(stored.body))
+            try:
+                await self._pass(send, "cache", stored.body)
+            except _ClientTooSlowError:
+                self._metrics.broken_off.labels("client too slow").inc()
+            else:
+                await send({"type": "http.response.body", "body": b""})
             return
         sending = asyncio.create_task(self._stream(send))
         gone = asyncio.create_task(_disconnected(receive))
@@ -63,6 +76,9 @@ class FrameResponse(Response):
             return
         error = sending.exception()
         if error is None:
+            return
+        if isinstance(error, _ClientTooSlowError):
+            self._metrics.broken_off.labels("client too slow").inc()
             return
         if not self._started or not isinstance(error, IsocenterError):
             raise error
@@ -88,11 +104,23 @@ class FrameResponse(Response):
 
     async def _pass_on(self, transfer: Transfer, send: Send) -> None:
         await self._start(send, transfer.media_type, transfer.length)
-        sent = self._metrics.sent_bytes.labels("upstream")
         async for piece in transfer.body():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            sent.inc(len(piece))
+            await self._pass(send, "upstream", piece)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _pass(self, send: Send, source: str, body: bytes | memoryview) -> None:
+        """Send bytes piece by piece; ``send`` waits while the client takes none."""
+        sent = self._metrics.sent_bytes.labels(source)
+        view = memoryview(body)
+        for start in range(0, len(view), _PIECE):
+            piece = view[start : start + _PIECE]
+            message = {"type": "http.response.body", "body": piece, "more_body": True}
+            try:
+                async with asyncio.timeout(CLIENT_PATIENCE_S):
+                    await send(message)
+            except TimeoutError as error:
+                raise _ClientTooSlowError from error
+            sent.inc(len(piece))
 
     async def _start(self, send: Send, media_type: str, length: int | None) -> None:
         headers = [(b"content-type", media_type.encode("latin-1")), *self._extra]

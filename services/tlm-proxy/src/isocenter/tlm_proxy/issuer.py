@@ -185,7 +185,9 @@ class KeySet:
             UnauthorizedError: the issuer has no such key.
             KeysUnavailableError: the issuer's keys can't be read.
         """
-        if key_id not in self._keys or not self.fresh:
+        known = self.loaded and key_id in self._keys
+        # While somebody asks an issuer that does not answer, known keys still do.
+        if not known or not (self.fresh or self._lock.locked()):
             await self.refresh()
         if not self.loaded:
             raise KeysUnavailableError("the issuer's keys have not been read")

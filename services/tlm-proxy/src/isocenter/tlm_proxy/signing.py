@@ -123,3 +123,6 @@ def _fetching_credentials() -> Iterator[None]:
             yield
     except AwsError as error:
         raise CredentialsError(str(error), code=error.code) from error
+    except OSError as error:
+        # botocore lets a web identity's token file that is not there through.
+        raise CredentialsError(f"could not get AWS credentials: {error}") from error

@@ -1,6 +1,7 @@
 """The edge to HealthImaging: every call the product makes, with our errors."""
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from isocenter.core.healthimaging.answers import (
     ImageSetState,
     ImportJob,
 )
+
+MAX_METADATA = 512 * 1024 * 1024
+"""Bytes of inflated metadata that are read; HealthImaging's own limit is 50 MB."""
 
 
 class FrameBody(Protocol):
@@ -61,7 +65,7 @@ class HealthImaging:
         """GetImageSetMetadata of one version, inflated and decoded.
 
         Raises:
-            MalformedError: the blob is not gzip or not JSON.
+            MalformedError: the blob is not gzip, not JSON, or over MAX_METADATA.
         """
         with aws.calling(f"read the metadata of image set {image_set_id}"):
             answer = self._client.get_image_set_metadata(
@@ -72,8 +76,15 @@ class HealthImaging:
             # botocore does not inflate the blob, whatever Content-Encoding says.
             blob = answer["imageSetMetadataBlob"].read()
         try:
-            document = json.loads(gzip.decompress(blob))
-        except (OSError, EOFError, zlib.error, ValueError) as error:
+            with gzip.open(io.BytesIO(blob)) as stream:
+                inflated = stream.read(MAX_METADATA + 1)
+            if len(inflated) > MAX_METADATA:
+                raise MalformedError(
+                    f"metadata of image set {image_set_id} is over {MAX_METADATA} bytes"
+                )
+            document = json.loads(inflated)
+        # The last: JSON that is nested too deeply.
+        except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
             raise MalformedError(
                 f"metadata of image set {image_set_id} is not gzipped JSON"
             ) from error

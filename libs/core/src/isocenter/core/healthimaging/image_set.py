@@ -6,6 +6,7 @@ the checksum list may have one entry per resolution or only the last one;
 FrameSizeInBytes is not the decoded size.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,12 +65,7 @@ def text(dicom: Attributes, keyword: str) -> str | None:
 def number(dicom: Attributes, keyword: str) -> float | None:
     """A single numeric value (IS, DS, US, ...); None when empty or not a number."""
     value = text(dicom, keyword)
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
+    return None if value is None else _finite(value)
 
 
 def numbers(dicom: Attributes, keyword: str) -> tuple[float, ...] | None:
@@ -80,10 +76,18 @@ def numbers(dicom: Attributes, keyword: str) -> tuple[float, ...] | None:
     if value is None:
         return None
     parts = value if isinstance(value, list) else [value]
+    found = [_finite(str(part).strip(" \0")) for part in parts]
+    known = tuple(each for each in found if each is not None)
+    return known if len(known) == len(found) else None
+
+
+def _finite(written: str) -> float | None:
+    """The number that is written; "nan" and "1e999" are none (PS3.5 6.2, DS)."""
     try:
-        return tuple(float(str(part).strip()) for part in parts)
+        value = float(written)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def parse_metadata(document: Mapping[str, Any]) -> ImageSetMetadata:
@@ -98,9 +102,9 @@ def parse_metadata(document: Mapping[str, Any]) -> ImageSetMetadata:
         return ImageSetMetadata(
             datastore_id=str(document["DatastoreID"]),
             image_set_id=str(document["ImageSetID"]),
-            patient=document["Patient"]["DICOM"],
-            study=study["DICOM"],
-            series={uid: entry["DICOM"] for uid, entry in series.items()},
+            patient=_attributes(document["Patient"]),
+            study=_attributes(study),
+            series={uid: _attributes(entry) for uid, entry in series.items()},
             instances=tuple(_instances(series)),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -115,12 +119,19 @@ def _instances(series: Mapping[str, Any]) -> Iterator[Instance]:
             yield Instance(
                 sop_instance_uid=sop_uid,
                 series_instance_uid=series_uid,
-                dicom=instance["DICOM"],
+                dicom=_attributes(instance),
                 stored_transfer_syntax=str(
                     instance.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL
                 ).strip(" \0"),
                 frames=tuple(_frame(f) for f in instance.get("ImageFrames") or ()),
             )
+
+
+def _attributes(level: Mapping[str, Any]) -> Attributes:
+    dicom: Attributes = level["DICOM"]
+    if not isinstance(dicom, Mapping):
+        raise TypeError("DICOM, which is no object")
+    return dicom
 
 
 def _frame(entry: Mapping[str, Any]) -> Frame:

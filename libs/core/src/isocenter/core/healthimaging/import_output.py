@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from isocenter.core.errors import MalformedError
+from isocenter.core.validation import faults
 
 
 class _Camel(BaseModel):
@@ -62,7 +63,11 @@ def parse_import_output(document: Any, *, source: str) -> ImportSummary:
     """
     try:
         return ImportSummary.model_validate(document["jobSummary"])
-    except (KeyError, TypeError, ValidationError) as error:
+    except ValidationError as error:
         raise MalformedError(
-            f"{source} is not an import job's output manifest: {error}"
-        ) from error
+            f"{source} is not an import job's output manifest: {faults(error)}"
+        ) from None
+    except (KeyError, TypeError):
+        raise MalformedError(
+            f"{source} is not an import job's output manifest: it has no jobSummary"
+        ) from None
