@@ -27,12 +27,12 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh check authoring images demo cluster-tests system
+	hack/tiers.sh packages check devcloud authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify unit contract chart
 
-.PHONY: init lint type unit contract chart cluster-tests system
+.PHONY: init lint type unit devcloud contract chart cluster-tests system
 init: ## install the development environment into .venv
 	@hack/venv.sh
 
@@ -47,10 +47,13 @@ type: init ## static types, strict
 	mypy $(TYPED) hack/demo hack/generate
 
 unit: init ## small tests, many, no network beyond loopback
-	pytest -q -n 2 tests/unit tests/repo $(wildcard devcloud/tests)
+	pytest -q -n 2 tests/unit tests/repo
+
+devcloud: init ## the local AWS's own tests
+	pytest -q -n 2 devcloud/tests
 
 contract: init ## the product against the local AWS, over HTTP
-	pytest -q tests/contract
+	pytest -q -n 2 --dist loadfile tests/contract
 
 chart: init helm ## the charts, rendered and checked
 	pytest -q tests/chart
@@ -65,7 +68,10 @@ system: init ## the chain that `make demo` ran, asserted
 soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)
 	SOAK=$${SOAK:-100} pytest -q -s -o timeout=3600 tests/unit/storescp/test_kill.py tests/unit/core/test_codestream_mutations.py
 
-.PHONY: helm cluster cluster-up cluster-down images dev
+.PHONY: packages helm cluster cluster-up cluster-down images dev
+packages: ## install the Debian packages that the cluster and the tests need
+	@if [ "$(CLUSTER)" = local ]; then hack/cluster/packages.sh; fi
+
 helm: # what the chart tests need, built from source when there is none
 	@hack/cluster/tools.sh helm
 

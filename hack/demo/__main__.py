@@ -49,7 +49,11 @@ def report(runs: list[dict[str, Any]]) -> None:
         for entry in manifest["imageSets"]:
             for array in entry["arrays"]:
                 shape = "x".join(str(length) for length in array["shape"])
-                print(f"         {array['path']}: {array['dtype']} {shape}, verified")
+                verified = [frame.get("verified") for frame in array["frames"]]
+                print(
+                    f"         {array['path']}: {array['dtype']} {shape}, CRC32 of"
+                    f" {verified.count(True)} of {len(verified)} frames verified"
+                )
         print(f"frames   {proxy_url(manifest)}")
     if not local_cluster():
         print(

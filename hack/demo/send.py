@@ -1,15 +1,13 @@
 """A modality: dcmtk's storescu sends the study over DICOM TLS."""
 
-import os
-import shutil
-import sys
 import tarfile
 from pathlib import Path
 
 from demo.certificates import certificate
+from demo.dcmtk import dcmtk
 from demo.place import NAMESPACE, STUDY, cache
 from demo.port_forward import port_forward
-from demo.shell import DemoError, run
+from demo.shell import run
 
 AE_TITLE = "S3SCP"
 PORT = 11113
@@ -25,22 +23,11 @@ def study() -> list[Path]:
     return [folder / name for name in names]
 
 
-def _storescu() -> str:
-    """dcmtk's, not pynetdicom's script of the same name in the environment."""
-    own = Path(sys.executable).parent
-    folders = (Path(folder) for folder in os.get_exec_path())
-    outside = os.pathsep.join(str(f) for f in folders if f != own)
-    found = shutil.which("storescu", path=outside)
-    if found is None:
-        raise DemoError("dcmtk's storescu is not installed (Debian: dcmtk)")
-    return found
-
-
 def send(files: list[Path]) -> None:
     """Send files in one association to the Store SCP's TLS port."""
     with port_forward(NAMESPACE, "isocenter-storescp", PORT) as local:
         run(
-            *(_storescu(), "--aetitle", "CT1", "--call", AE_TITLE),
+            *(dcmtk("storescu"), "--aetitle", "CT1", "--call", AE_TITLE),
             *("--anonymous-tls", "--add-cert-file", str(certificate())),
             *("--propose-lossless", "localhost", str(local)),
             *(str(file) for file in files),

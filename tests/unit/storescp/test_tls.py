@@ -3,7 +3,6 @@
 import datetime as dt
 import io
 import ipaddress
-import shutil
 import socket
 import ssl
 import subprocess
@@ -14,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from demo.dcmtk import dcmtk
+from demo.shell import DemoError
 
 from isocenter.core.errors import ConfigurationError
 from isocenter.storescp.tls import server_context
@@ -162,7 +163,14 @@ def test_a_wrong_key_is_named(tmp_path, pair):
         server_context(*pair, tmp_path / "missing")
 
 
-@pytest.mark.skipif(not shutil.which("storescu"), reason="DCMTK is not installed")
+def _installed():
+    try:
+        return bool(dcmtk("storescu"))
+    except DemoError:
+        return False
+
+
+@pytest.mark.skipif(not _installed(), reason="dcmtk is not installed: make packages")
 class TestDcmtk:
     """DCMTK's own requestors, an independent implementation of both layers."""
 
@@ -174,7 +182,7 @@ class TestDcmtk:
     def test_echo_over_tls(self, start_tls, pair):
         process = start_tls()
         done = self._run(
-            "echoscu", "+tla", "+cf", str(pair[0]), "-aec", "S3SCP",
+            dcmtk("echoscu"), "+tla", "+cf", str(pair[0]), "-aec", "S3SCP",
             "127.0.0.1", str(process.settings.tls_port),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -187,7 +195,7 @@ class TestDcmtk:
         process = start_tls()
         file = helpers.data / f"{name}.dcm"
         done = self._run(
-            "storescu", "+tla", "+cf", str(pair[0]), option, "-aec", "S3SCP",
+            dcmtk("storescu"), "+tla", "+cf", str(pair[0]), option, "-aec", "S3SCP",
             "127.0.0.1", str(process.settings.tls_port), str(file),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

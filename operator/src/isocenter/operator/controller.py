@@ -161,8 +161,11 @@ class Controller:
         return sorted(due, key=lambda t: t.created)
 
     async def _pause(self) -> None:
+        # Not wait_for: Python 3.11's swallows a cancellation that comes together
+        # with the wake-up, and the process would not end.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), timeout=_TICK_S)
+            async with asyncio.timeout(_TICK_S):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _look(self, tracked: _Tracked) -> None:
