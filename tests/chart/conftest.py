@@ -1,13 +1,7 @@
 from pathlib import Path
 
 import pytest
-from support.rendering import CHART, IMAGES, LOCAL_AWS_VALUES, render
-
-PROFILES = {
-    "minimal": ((CHART / "ci" / "minimal.yaml",), ()),
-    "everything": ((CHART / "ci" / "everything.yaml",), ()),
-    "local-aws": ((LOCAL_AWS_VALUES,), IMAGES),
-}
+from support.rendering import CHART, PROFILES, render
 
 
 @pytest.fixture(params=sorted(PROFILES), scope="session")

@@ -2,13 +2,7 @@
 
 import pytest
 import yaml
-from support.rendering import CHART, IMAGES, LOCAL_AWS_VALUES, render
-
-PROFILES = {
-    "minimal": ((CHART / "ci" / "minimal.yaml",), ()),
-    "everything": ((CHART / "ci" / "everything.yaml",), ()),
-    "local-aws": ((LOCAL_AWS_VALUES,), IMAGES),
-}
+from support.rendering import PROFILES, render
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))

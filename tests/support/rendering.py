@@ -13,6 +13,12 @@ IMAGES = tuple(
     f"{key}.image=registry.example/{key.lower()}:1"
     for key in ("storescp", "tlmProxy", "fetcher", "operator", "pipeline")
 )
+PROFILES: dict[str, tuple[tuple[Path, ...], tuple[str, ...]]] = {
+    "minimal": ((CHART / "ci" / "minimal.yaml",), ()),
+    "everything": ((CHART / "ci" / "everything.yaml",), ()),
+    "local-aws": ((LOCAL_AWS_VALUES,), IMAGES),
+}
+"""Values files and single values, by the profile's name."""
 
 Manifest = dict[str, Any]
 
