@@ -18,13 +18,13 @@ from botocore.credentials import Credentials
 from imagecodecs import HTJ2K
 from prometheus_client import CollectorRegistry
 
-from isocenter.tlm_proxy.app import create_app
+from isocenter.tlm_proxy.access.issuer import issuer_of
 from isocenter.tlm_proxy.context import ProcessContext
-from isocenter.tlm_proxy.frame_key import FrameKey
-from isocenter.tlm_proxy.issuer import issuer_of
+from isocenter.tlm_proxy.frames.key import FrameKey
+from isocenter.tlm_proxy.http.app import create_app
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
-from isocenter.tlm_proxy.signing import FrameSigner
+from isocenter.tlm_proxy.upstream.signing import FrameSigner
 
 DATASTORE = "d" * 32
 IMAGE_SET = "5" * 32

@@ -7,15 +7,15 @@ from typing import Self
 
 import aiohttp
 
-from isocenter.tlm_proxy.access import Access, OpenAccess, TokenAccess
-from isocenter.tlm_proxy.cache import FrameCache
+from isocenter.tlm_proxy.access.issuer import Issuer, JwksReader, KeySet, issuer_of
+from isocenter.tlm_proxy.access.tokens import Access, OpenAccess, TokenAccess
 from isocenter.tlm_proxy.errors import CredentialsError
-from isocenter.tlm_proxy.frames import Frames
-from isocenter.tlm_proxy.issuer import Issuer, JwksReader, KeySet, issuer_of
+from isocenter.tlm_proxy.frames.cache import FrameCache
+from isocenter.tlm_proxy.frames.transfer import Frames
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
-from isocenter.tlm_proxy.signing import FrameSigner
-from isocenter.tlm_proxy.upstream import Upstream, open_session
+from isocenter.tlm_proxy.upstream.image_frame import Upstream, open_session
+from isocenter.tlm_proxy.upstream.signing import FrameSigner
 
 log = logging.getLogger(__name__)
 

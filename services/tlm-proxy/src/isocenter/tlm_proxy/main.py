@@ -11,8 +11,8 @@ from isocenter.core import log as logs
 from isocenter.core.errors import ConfigurationError
 from isocenter.core.health import HealthServer
 from isocenter.core.settings import load
-from isocenter.tlm_proxy.app import create_app
 from isocenter.tlm_proxy.context import ProcessContext
+from isocenter.tlm_proxy.http.app import create_app
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from isocenter.core.codestream import Levels, scan_levels
 from isocenter.core.errors import MalformedError
-from isocenter.tlm_proxy.frame_key import FrameKey
+from isocenter.tlm_proxy.frames.key import FrameKey
 from isocenter.tlm_proxy.metrics import Metrics
 
 _SHARES = 8

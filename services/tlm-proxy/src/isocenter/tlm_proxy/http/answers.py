@@ -8,10 +8,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from isocenter.core.errors import IsocenterError
-from isocenter.tlm_proxy.frame_key import FrameKey
-from isocenter.tlm_proxy.frames import Frames, Transfer
+from isocenter.tlm_proxy.frames.key import FrameKey
+from isocenter.tlm_proxy.frames.selection import LevelRange
+from isocenter.tlm_proxy.frames.transfer import Frames, Transfer
 from isocenter.tlm_proxy.metrics import Metrics
-from isocenter.tlm_proxy.selection import LevelRange
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from typing import Protocol
 
 from isocenter.core.codestream import LevelScanner, NotACodestreamError
 from isocenter.core.errors import IsocenterError, MalformedError
-from isocenter.tlm_proxy.cache import Frame, FrameCache, Reservation
 from isocenter.tlm_proxy.errors import LevelsUnavailableError
-from isocenter.tlm_proxy.frame_key import FrameKey
+from isocenter.tlm_proxy.frames.cache import Frame, FrameCache, Reservation
+from isocenter.tlm_proxy.frames.key import FrameKey
+from isocenter.tlm_proxy.frames.selection import Cut, LevelRange, cut
 from isocenter.tlm_proxy.metrics import Metrics
-from isocenter.tlm_proxy.selection import Cut, LevelRange, cut
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from yarl import URL
 from isocenter.core import aws
 from isocenter.core.errors import AwsError, BusyError, DeniedError, UnavailableError
 from isocenter.tlm_proxy.errors import CredentialsError, DeadlineError
-from isocenter.tlm_proxy.frame_key import FrameKey
+from isocenter.tlm_proxy.frames.key import FrameKey
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
-from isocenter.tlm_proxy.signing import FrameSigner
+from isocenter.tlm_proxy.upstream.signing import FrameSigner
 
 log = logging.getLogger(__name__)
 

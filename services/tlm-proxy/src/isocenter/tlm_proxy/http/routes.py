@@ -7,11 +7,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field, ValidationError
 
 from isocenter.core.run_request import ID_PATTERN
-from isocenter.tlm_proxy.answers import FrameResponse
 from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.errors import BadRequestError, TooLargeError
-from isocenter.tlm_proxy.frame_key import FrameKey
-from isocenter.tlm_proxy.selection import LevelRange, parse_levels
+from isocenter.tlm_proxy.frames.key import FrameKey
+from isocenter.tlm_proxy.frames.selection import LevelRange, parse_levels
+from isocenter.tlm_proxy.http.answers import FrameResponse
 
 _LEVEL = "Tile-part, counted from 0."
 _MAX_BODY = 4096

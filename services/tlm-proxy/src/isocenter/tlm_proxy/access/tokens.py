@@ -19,8 +19,8 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
+from isocenter.tlm_proxy.access.issuer import ALGORITHMS, KeySet
 from isocenter.tlm_proxy.errors import UnauthorizedError
-from isocenter.tlm_proxy.issuer import ALGORITHMS, KeySet
 
 LEEWAY_S = 10
 """Seconds by which clocks may differ."""

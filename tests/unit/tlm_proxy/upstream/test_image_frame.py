@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from isocenter.tlm_proxy.upstream import parse_error
+from isocenter.tlm_proxy.upstream.image_frame import parse_error
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from isocenter.tlm_proxy.access import OpenAccess, bearer
-from isocenter.tlm_proxy.errors import KeysUnavailableError, UnauthorizedError
-from isocenter.tlm_proxy.issuer import (
+from isocenter.tlm_proxy.access.issuer import (
     MAX_AGE_S,
     MAX_STALE_S,
     MIN_INTERVAL_S,
@@ -20,6 +18,8 @@ from isocenter.tlm_proxy.issuer import (
     issuer_of,
     parse_keys,
 )
+from isocenter.tlm_proxy.access.tokens import OpenAccess, bearer
+from isocenter.tlm_proxy.errors import KeysUnavailableError, UnauthorizedError
 
 POOL = "eu-west-1_AbCdEf123"
 COGNITO = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"

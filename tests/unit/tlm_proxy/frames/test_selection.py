@@ -2,7 +2,7 @@ import pytest
 
 from isocenter.core.codestream import CodestreamError, Levels
 from isocenter.tlm_proxy.errors import BadRequestError, LevelOutOfRangeError
-from isocenter.tlm_proxy.selection import Cut, LevelRange, cut, parse_levels
+from isocenter.tlm_proxy.frames.selection import Cut, LevelRange, cut, parse_levels
 
 KNOWN = Levels(None, (100, 200, 400), complete=True)
 SOME = Levels(None, (100, 200), complete=False)

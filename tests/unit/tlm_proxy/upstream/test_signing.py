@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials, RefreshableCredentials
 
 from isocenter.tlm_proxy.errors import CredentialsError
-from isocenter.tlm_proxy.signing import FrameSigner
+from isocenter.tlm_proxy.upstream.signing import FrameSigner
 
 NOW = dt.datetime(2026, 11, 23, 4, 5, 6, tzinfo=dt.UTC)
 

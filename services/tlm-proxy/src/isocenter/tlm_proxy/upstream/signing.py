@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSRequest
 from isocenter.core import aws
 from isocenter.core.errors import AwsError
 from isocenter.tlm_proxy.errors import CredentialsError
-from isocenter.tlm_proxy.frame_key import FrameKey
+from isocenter.tlm_proxy.frames.key import FrameKey
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from isocenter.core.errors import IsocenterError
 from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.errors import UnauthorizedError, answer_for
+from isocenter.tlm_proxy.http.routes import frame_router, health_router
 from isocenter.tlm_proxy.metrics import Metrics
-from isocenter.tlm_proxy.routes import frame_router, health_router
 
 log = logging.getLogger(__name__)
 

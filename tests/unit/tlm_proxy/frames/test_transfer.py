@@ -278,7 +278,7 @@ async def unread(s, frame_id):
 
 
 def test_a_client_that_takes_nothing_is_broken_off(stage, run, monkeypatch):
-    monkeypatch.setattr("isocenter.tlm_proxy.answers.CLIENT_PATIENCE_S", 0.2)
+    monkeypatch.setattr("isocenter.tlm_proxy.http.answers.CLIENT_PATIENCE_S", 0.2)
 
     async def play():
         async with stage() as s:

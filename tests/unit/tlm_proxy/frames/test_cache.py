@@ -1,7 +1,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from isocenter.tlm_proxy.cache import _OVERHEAD, Frame, FrameCache
+from isocenter.tlm_proxy.frames.cache import _OVERHEAD, Frame, FrameCache
 from isocenter.tlm_proxy.metrics import Metrics
 
 SIZE = 4096 - _OVERHEAD

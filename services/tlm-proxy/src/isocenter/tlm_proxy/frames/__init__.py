@@ -1,0 +1,1 @@
+"""Frames of HealthImaging and their bytes: cached, shared while they arrive, cut."""
