@@ -27,12 +27,12 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh packages check devcloud authoring images demo cluster-tests system
+	hack/tiers.sh packages check devcloud faults+training authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
-	hack/tiers.sh lint type verify unit contract chart
+	hack/tiers.sh lint type verify chart unit+contract
 
-.PHONY: init lint type unit devcloud contract chart cluster-tests system
+.PHONY: init lint type unit devcloud contract chart faults training cluster-tests system
 init: ## install the development environment into .venv
 	@hack/venv.sh
 
@@ -58,6 +58,12 @@ contract: init ## the product against the local AWS, over HTTP
 chart: init helm ## the charts, rendered and checked
 	pytest -q tests/chart
 
+faults: init ## kills and mutated input, the short version
+	pytest -q tests/faults
+
+training: init ## the training step, really training
+	pytest -q tests/training
+
 cluster-tests: cluster ## the charts and resources against a real API server
 	pytest -q tests/cluster
 
@@ -66,7 +72,7 @@ system: init ## the chain that `make demo` ran, asserted
 
 .PHONY: soak
 soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)
-	SOAK=$${SOAK:-100} pytest -q -s -o timeout=3600 tests/unit/storescp/test_kill.py tests/unit/core/test_codestream_mutations.py
+	SOAK=$${SOAK:-100} pytest -q -s -o timeout=3600 tests/faults
 
 .PHONY: packages helm cluster cluster-up cluster-down images dev
 packages: ## install the Debian packages that the cluster and the tests need

@@ -3,22 +3,20 @@
 import base64
 import hashlib
 import io
-import socket
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pydicom.config
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from pydicom import config as pydicom_config
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.dsutils import encode
 from pynetdicom.transport import AssociationSocket
+from support.instances import ct, eventually, free_port
 
 from isocenter.storescp.connection import Connection, TlsConnection
 from isocenter.storescp.main import Process
@@ -102,12 +100,6 @@ def _requestors_close_their_sockets(monkeypatch):
     monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
 def make_settings(tmp_path):
     def make(**changes):
@@ -144,33 +136,6 @@ def start(make_settings, s3):
             process.stop()
 
 
-def ct(rows=16, *, uid=None, seed=0, **changes):
-    """A small CT instance."""
-    dataset = Dataset()
-    dataset.SOPClassUID = CTImageStorage
-    dataset.SOPInstanceUID = uid or generate_uid()
-    dataset.StudyDate = "20261123"
-    dataset.Modality = "CT"
-    dataset.PatientName = "Doe^Jane"
-    dataset.PatientID = "secret-4711"
-    dataset.StudyInstanceUID = "1.2.3.4"
-    dataset.SeriesInstanceUID = "1.2.3.4.5"
-    dataset.InstanceNumber = seed
-    dataset.Rows = dataset.Columns = rows
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
-    dataset.PixelRepresentation = 0
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.PixelData = bytes((i * 7 + seed) % 256 for i in range(rows * rows * 2))
-    dataset["PixelData"].VR = "OW"
-    for name, value in changes.items():
-        setattr(dataset, name, value)
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return dataset
-
-
 def encoded(dataset, syntax=ExplicitVRLittleEndian):
     """The bytes that a C-STORE of ``dataset`` carries."""
     return encode(dataset, syntax.is_implicit_VR, syntax.is_little_endian)
@@ -202,15 +167,6 @@ def associate():
     for assoc in opened:
         if assoc.is_established:
             assoc.release()
-
-
-def eventually(condition, timeout=5.0):
-    """Wait until ``condition()`` is true, and answer its value."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """kill -9 of the real process: what was acknowledged reaches a manifest.
 
-``SOAK=50 pytest tests/unit/storescp/test_kill.py`` runs more rounds.
+``SOAK=50 pytest tests/faults/storescp`` runs more rounds.
 """
 
 import json
@@ -18,9 +18,11 @@ from typing import ClassVar
 
 import pytest
 from pynetdicom import AE
+from support.instances import ct, eventually, free_port
 
 ROUNDS = int(os.environ.get("SOAK", "5"))
 SENDERS = 3
+DATASTORE = "0123456789abcdef0123456789abcdef"
 
 
 class _S3(BaseHTTPRequestHandler):
@@ -126,15 +128,15 @@ def _send(port, make, acknowledged, stop):
 
 
 @pytest.mark.timeout(60 + 10 * ROUNDS)
-def test_no_acknowledged_instance_is_lost(s3_server, tmp_path, helpers):
+def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
     server, s3 = s3_server
-    port = helpers.free_port()
+    port = free_port()
     environment = os.environ | {
         "STORESCP_PLAIN_PORT": str(port),
         "STORESCP_LISTEN_ADDRESS": "127.0.0.1",
-        "STORESCP_HEALTH_PORT": str(helpers.free_port()),
+        "STORESCP_HEALTH_PORT": str(free_port()),
         "STORESCP_BUCKET": "inbox",
-        "STORESCP_DATASTORE_ID": helpers.datastore,
+        "STORESCP_DATASTORE_ID": DATASTORE,
         "STORESCP_SPOOL_DIR": str(tmp_path / "spool"),
         "STORESCP_SPOOL_MIN_FREE_BYTES": "0",
         "STORESCP_BATCH_MAX_INSTANCES": "7",
@@ -157,13 +159,13 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path, helpers):
             stop = threading.Event()
             with ThreadPoolExecutor(SENDERS) as senders:
                 for _ in range(SENDERS):
-                    senders.submit(_send, port, helpers.ct, acknowledged, stop)
+                    senders.submit(_send, port, ct, acknowledged, stop)
                 time.sleep(chance.uniform(0.2, 1.0))
                 assert scp.end(signal.SIGKILL) == -signal.SIGKILL
                 stop.set()
         s3.away = False
         scp.start()
-        helpers.eventually(
+        eventually(
             lambda: {p.name for p in spool.iterdir()} == {"incoming", "lock"}, 30
         )
         assert scp.end(signal.SIGTERM) == 0
