@@ -84,22 +84,22 @@ def read_back(ds):
     return pydicom.dcmread(io.BytesIO(to_bytes(ds)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset():
     return make_dataset
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def p10():
     return to_bytes
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reread():
     return read_back
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise():
     """Reproducible pixels of a shape and type, over the type's whole range."""
 

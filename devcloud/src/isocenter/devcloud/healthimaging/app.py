@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from isocenter.devcloud.healthimaging.clients import Clients
 from isocenter.devcloud.healthimaging.controls import Faults, add_controls
+from isocenter.devcloud.healthimaging.dicomweb.routes import add_dicomweb
 from isocenter.devcloud.healthimaging.errors import (
     AccessDeniedError,
     ConflictError,
@@ -90,6 +91,7 @@ def create_app(
         app,
         {name: faults.wrap(name, call) for name, call in service.operations().items()},
     )
+    add_dicomweb(app, state, faults)
     add_controls(app, events, faults)
     return app
 

@@ -52,17 +52,25 @@ class Faults:
 
     def wrap(self, name: str, call: Operation) -> Operation:
         """The operation, failing as long as a fault for it is left."""
-        self._known.add(name)
+        self.know(name)
 
         def faulty(params: dict[str, Any]) -> dict[str, Any] | Payload:
-            with self._lock:
-                fault = self._left.get(name)
-                if fault is not None and fault.count > 0:
-                    fault.count -= 1
-                    raise ERRORS[fault.error]("A fault was switched on in devcloud")
+            self.check(name)
             return call(params)
 
         return faulty
+
+    def know(self, name: str) -> None:
+        """Take faults for an operation."""
+        self._known.add(name)
+
+    def check(self, name: str) -> None:
+        """Raise the fault that is switched on for an operation's next call."""
+        with self._lock:
+            fault = self._left.get(name)
+            if fault is not None and fault.count > 0:
+                fault.count -= 1
+                raise ERRORS[fault.error]("A fault was switched on in devcloud")
 
     def set(self, fault: Fault) -> None:
         """Switch a fault on; ValueError for an unknown operation or error."""

@@ -4,6 +4,7 @@ ServiceError                    x-amzn-ErrorType             status
   ValidationError               ValidationException           400
   AccessDeniedError             AccessDeniedException         403
   ResourceNotFoundError         ResourceNotFoundException     404
+  NotAcceptableError            NotAcceptableException        406
   ConflictError                 ConflictException             409
   ServiceQuotaExceededError     ServiceQuotaExceededException 402
   ThrottlingError               ThrottlingException           429
@@ -20,6 +21,7 @@ __all__ = [
     "AccessDeniedError",
     "ConflictError",
     "InternalServerError",
+    "NotAcceptableError",
     "NotBuiltError",
     "ResourceNotFoundError",
     "ServiceError",
@@ -55,6 +57,13 @@ class ResourceNotFoundError(ServiceError):
 
     code = "ResourceNotFoundException"
     status = 404
+
+
+class NotAcceptableError(ServiceError):
+    """The answer cannot be given in a form that the caller accepts."""
+
+    code = "NotAcceptableException"
+    status = 406
 
 
 class ConflictError(ServiceError):
@@ -98,6 +107,7 @@ ERRORS: dict[str, type[ServiceError]] = {
         ValidationError,
         AccessDeniedError,
         ResourceNotFoundError,
+        NotAcceptableError,
         ConflictError,
         ServiceQuotaExceededError,
         ThrottlingError,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from isocenter.devcloud.healthimaging.dicomweb.kept import keep, without_pixels
 from isocenter.devcloud.healthimaging.import_warnings import (
     InstanceWarning,
     WarningReason,
@@ -70,7 +71,8 @@ class InvalidInstanceError(Exception):
 class ConvertedInstance:
     """An instance on disk, and what is needed to group it.
 
-    ``directory`` holds ``instance.json`` (the instance's metadata object) and
+    ``directory`` holds ``instance.json`` (the instance's metadata object), what
+    DICOMweb needs of it (see ``dicomweb.kept``) and
     ``frames/<transfer syntax>/<frame id>``.
     """
 
@@ -100,6 +102,7 @@ def _convert(path: Path, directory: Path, storage_format: str) -> ConvertedInsta
     transfer_syntax_uid = str(ds.file_meta.get("TransferSyntaxUID") or "")
     if not transfer_syntax_uid:
         raise InvalidInstanceError("DICOM attribute TransferSyntaxUID does not exist")
+    bare = without_pixels(ds)
     found = [*_check_attributes(ds)]
     metadata = describe(ds)
     if metadata.discarded:
@@ -120,6 +123,7 @@ def _convert(path: Path, directory: Path, storage_format: str) -> ConvertedInsta
     instance["ImageFrames"] = pixels.frames
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "instance.json").write_text(json.dumps(instance), encoding="ascii")
+    keep(path, bare, pixels, found, directory)
     uid = str(ds.SOPInstanceUID).strip()
     return ConvertedInstance(directory, uid, metadata.levels, tuple(found))
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
     from fastapi import FastAPI, Request
 
-__all__ = ["SERVICE", "Operation", "Payload", "add_operations"]
+__all__ = ["SERVICE", "Operation", "Payload", "add_operations", "error_response"]
 
 SERVICE: Final = "medical-imaging"
 _CHUNK: Final = 1 << 18
@@ -72,7 +72,7 @@ def add_operations(app: FastAPI, operations: dict[str, Operation]) -> None:
 
 def _not_built(name: str) -> Any:
     async def refuse(_: Request) -> Response:
-        return _error(NotBuiltError(f"devcloud does not have {name}"))
+        return error_response(NotBuiltError(f"devcloud does not have {name}"))
 
     return refuse
 
@@ -99,7 +99,7 @@ def _serve(
         except ShapeError as error:
             raise InternalServerError(str(error)) from error
     except ServiceError as error:
-        return _error(error)
+        return error_response(error)
 
 
 def _params(operation: OperationModel, request: Request, body: bytes) -> dict[str, Any]:
@@ -168,7 +168,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _error(error: ServiceError) -> Response:
+def error_response(error: ServiceError) -> Response:
+    """An error as REST-JSON has it."""
     headers = {
         "x-amzn-RequestId": str(uuid.uuid4()),
         "x-amzn-ErrorType": error.code,

@@ -4,9 +4,10 @@ A restart forgets everything: the folder is emptied at the start.  Image sets
 hold only ids and paths in memory, so a large study costs disk, not memory.
 
 Layout: ``<root>/<datastore>/<image set>/versions/<n>.json.gz`` (metadata of a
-version, as GetImageSetMetadata sends it), ``.../instances/*.json`` (one
-instance's part of it) and ``.../frames/<transfer syntax>/<frame id>``.  No file
-is ever written twice, so that older versions stay whole.
+version, as GetImageSetMetadata sends it), ``.../instances/*`` (one instance's
+part of it, and what DICOMweb needs: see ``dicomweb.kept``) and
+``.../frames/<transfer syntax>/<frame id>``.  No file is ever written twice, so
+that older versions stay whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isocenter.devcloud.healthimaging.errors import ResourceNotFoundError
@@ -30,7 +32,6 @@ from isocenter.devcloud.healthimaging.models import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from isocenter.devcloud.healthimaging.instances import ConvertedInstance
 
@@ -99,6 +100,17 @@ class State:
     def metadata_path(self, image_set: ImageSet, version: ImageSetVersion) -> Path:
         """The gzip file of a version's metadata."""
         return self._folder(image_set) / "versions" / f"{version.version}.json.gz"
+
+    def instance_path(
+        self, image_set: ImageSet, sop_instance_uid: str, suffix: str
+    ) -> Path:
+        """An instance's newest file: ``.json``, or one of ``dicomweb.kept``."""
+        name = image_set.instances.get(sop_instance_uid)
+        if name is None:
+            raise ResourceNotFoundError(
+                f"Image set {image_set.image_set_id} does not have the instance"
+            )
+        return self._folder(image_set) / "instances" / f"{Path(name).stem}{suffix}"
 
     def frame(self, image_set: ImageSet, frame_id: str) -> tuple[str, Path]:
         """(stored transfer syntax, file) of a frame of any version."""
@@ -173,7 +185,9 @@ class State:
         (folder / "versions").mkdir(exist_ok=True)
         for instance in added:
             name = f"{uuid.uuid4().hex}.json"
-            (instance.directory / "instance.json").rename(folder / "instances" / name)
+            for kept in instance.directory.glob("instance.*"):
+                suffix = kept.name.removeprefix("instance")
+                kept.rename(folder / "instances" / f"{Path(name).stem}{suffix}")
             for frame in (instance.directory / "frames").glob("*/*"):
                 stored = folder / "frames" / frame.parent.name
                 stored.mkdir(parents=True, exist_ok=True)

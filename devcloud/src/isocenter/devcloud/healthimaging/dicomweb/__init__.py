@@ -1,0 +1,1 @@
+"""HealthImaging's DICOMweb service: representations of QIDO-RS and WADO-RS."""
