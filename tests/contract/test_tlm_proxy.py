@@ -17,6 +17,14 @@ MISSING = "0" * 32
 END_OF_CODESTREAM = b"\xff\xd9"
 
 
+def problem(answer):
+    """Status and kind of a problem document (RFC 9457)."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == answer.status_code
+    return told["status"], told["type"].removeprefix("urn:isocenter:problem:")
+
+
 @dataclass(frozen=True)
 class Proxy:
     """A running proxy and a token it accepts."""
@@ -24,10 +32,11 @@ class Proxy:
     base: str
     token: str
 
-    def get(self, path, token=None, **query):
+    def get(self, path, token=None, headers=None, **query):
         bearer = self.token if token is None else token
-        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        return httpx.get(f"{self.base}{path}", params=query, headers=headers)
+        sent = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        sent |= headers or {}
+        return httpx.get(f"{self.base}{path}", params=query, headers=sent)
 
 
 @dataclass(frozen=True)
@@ -147,14 +156,42 @@ def test_levels_are_prefixes_that_decode_to_smaller_images(proxy, path, frame):
     assert b"".join(pieces) + END_OF_CODESTREAM == frame
     assert proxy.get(path, endLevel=levels).content == frame
     beyond = proxy.get(path, startLevel=levels)
-    assert (beyond.status_code, beyond.json()["error"]) == (400, "LevelOutOfRange")
+    assert problem(beyond) == (416, "level-out-of-range")
+
+
+def test_reduced_frames_decode_as_they_are(proxy, path, frame):
+    for n in (1, 2):
+        answer = proxy.get(path, reduce=n)
+        assert answer.status_code == 200
+        assert answer.content == frame[: len(answer.content)]
+        assert len(answer.content) < len(frame)
+        np.testing.assert_array_equal(
+            imagecodecs.htj2k_decode(answer.content, skipres=n),
+            imagecodecs.htj2k_decode(frame, skipres=n),
+        )
+
+
+def test_what_a_client_has_or_has_part_of_is_not_sent_again(proxy, path, frame):
+    whole = proxy.get(path)
+    tag = whole.headers["ETag"]
+    again = proxy.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    rest = proxy.get(path, headers={"Range": "bytes=1000-", "If-Range": tag})
+    assert (rest.status_code, rest.content) == (206, frame[1000:])
+    last = len(frame) - 1
+    assert rest.headers["Content-Range"] == f"bytes 1000-{last}/{len(frame)}"
+
+
+def test_a_token_in_the_url_is_refused(proxy, path):
+    answer = httpx.get(f"{proxy.base}{path}", params={"access_token": proxy.token})
+    assert problem(answer) == (400, "token-in-url")
 
 
 @pytest.mark.parametrize("kind", ["whole", "levels"])
 def test_missing_frame_is_not_found(proxy, path, kind):
     query = {"endLevel": 0} if kind == "levels" else {}
     answer = proxy.get(f"{path.rpartition('/')[0]}/{MISSING}", **query)
-    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert problem(answer) == (404, "not-found")
 
 
 def test_without_a_token_nothing_is_read(proxy, path):
@@ -167,7 +204,7 @@ def test_token_of_another_client_is_refused(proxy, path, pool):
     other = pool.tokens(pool.client("other"))["AccessToken"]
     answer = proxy.get(path, token=other)
     assert answer.status_code == 401
-    assert "client_id" in answer.json()["message"]
+    assert "client_id" in answer.json()["detail"]
 
 
 def test_id_token_is_no_access_token(proxy, path, pool, viewer):

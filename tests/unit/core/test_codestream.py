@@ -148,6 +148,68 @@ def test_every_prefix_decodes_as_its_resolution_of_the_whole():
     assert np.array_equal(part, image)
 
 
+def test_how_many_tile_parts_there_will_be():
+    for with_tlm in (True, False):
+        codestream = htj2k(tlm=with_tlm)
+        scanner = LevelScanner()
+        # With TLM the main header says it, else the first SOT (TNsot).
+        known = sots(codestream)[0] + (2 if with_tlm else 12)
+        scanner.feed(codestream[: known - 1])
+        assert scanner.levels.parts is None
+        assert scanner.levels.resolutions() is None
+        scanner.feed(codestream[known - 1 : known])
+        assert scanner.levels.parts == 5
+        assert scanner.levels.resolutions() == 5
+    # No TNsot, or one tile of several: known at the end.
+    scanner = LevelScanner()
+    scanner.feed(stream(tile_part(0, b"abc"), tile_part(1, b"d"), eoc=b""))
+    assert scanner.levels.parts is None
+    assert scanner.finish().parts == 2
+    tiles = b"\xff\x4f" + siz(tile=(4, 8)) + COD
+    scanner.feed(tiles)
+    scanner = LevelScanner()
+    scanner.feed(tiles + tile_part(0, b"abc", parts=1))
+    assert scanner.levels.parts is None
+    assert scanner.levels.resolutions() == 0
+
+
+def with_byte(codestream, marker, offset, value):
+    at = codestream.index(marker) + offset
+    return codestream[:at] + bytes([value]) + codestream[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("codestream", "resolutions"),
+    [
+        (htj2k(), 5),
+        (htj2k(resolutions=1), 2),
+        (htj2k(tilepart=None), 0),
+        (with_byte(htj2k(), b"\xff\x52", 5, 0), 0),
+        (with_byte(htj2k(), b"\xff\x52", 5, 1), 5),
+        (with_byte(htj2k(), b"\xff\x52", 5, 3), 0),
+        # COC and POC: what COD says doesn't hold for all of it
+        (stream(*(tile_part(n, b"a") for n in range(3))), 3),
+        (
+            stream(
+                *(tile_part(n, b"a") for n in range(3)),
+                header=segment(0xFF53, b"\0\0\2\4\4\0\1"),
+            ),
+            0,
+        ),
+        (
+            stream(
+                *(tile_part(n, b"a") for n in range(3)),
+                header=segment(0xFF5F, b"\0\0\0\1\3\1\2"),
+            ),
+            0,
+        ),
+        (stream(*(tile_part(n, b"a") for n in range(4))), 0),
+    ],
+)
+def test_tile_parts_are_resolutions_only_if_all_says_so(codestream, resolutions):
+    assert scan_levels(codestream).resolutions() == resolutions
+
+
 def test_jpeg_2000_of_another_encoder_is_one_level():
     codestream = imagecodecs.jpeg2k_encode(picture(), level=0, codecformat="j2k")
     levels = scan_levels(codestream)

@@ -18,14 +18,18 @@ from botocore.credentials import Credentials
 from imagecodecs import HTJ2K
 from prometheus_client import CollectorRegistry
 
-from isocenter.tlm_proxy.access.issuer import issuer_of
+from isocenter.tlm_proxy.access.tokens import build_access
 from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.frames.key import FrameKey
 from isocenter.tlm_proxy.http.app import create_app
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
-from isocenter.tlm_proxy.upstream.signing import FrameSigner
+from isocenter.tlm_proxy.upstream.credentials import Credentials as OwnCredentials
+from isocenter.tlm_proxy.upstream.healthimaging import Upstream
+from isocenter.tlm_proxy.upstream.signing import Signer
+from isocenter.tlm_proxy.workers.serving import server_config
 
+REGION = "eu-west-1"
 DATASTORE = "d" * 32
 IMAGE_SET = "5" * 32
 
@@ -163,6 +167,7 @@ class BotoSession:
 def settings(**values):
     defaults = {
         "auth_mode": "none",
+        "port": 0,
         "upstream_attempts": 2,
         "upstream_deadline_s": 5,
         "upstream_idle_s": 5,
@@ -184,7 +189,8 @@ def client_of(url, **values):
 class Stage:
     """All of it, running."""
 
-    def __init__(self, **values):
+    def __init__(self, protocol=None, **values):
+        self.protocol = protocol
         self.settings = settings(**values)
         self.upstream = FakeHealthImaging()
         self.registry = CollectorRegistry()
@@ -199,27 +205,22 @@ class Stage:
         await self.upstream.start(self.stack)
         # The stand-in has no runtime- host: as AWS_DISABLE_HOST_PREFIX_INJECTION.
         config = boto3.session.Config(inject_host_prefix=False)
-        signer = FrameSigner(
+        signer = Signer(
             client_of(self.upstream.url, config=config),
-            BotoSession(Credentials("AKIDEXAMPLE", "secret")),
+            OwnCredentials(BotoSession(Credentials("AKIDEXAMPLE", "secret"))),
         )
+        metrics = Metrics(self.registry)
         self.context = ProcessContext(
             self.settings,
-            signer,
-            issuer_of(self.settings),
-            Metrics(self.registry),
+            metrics,
+            Upstream(self.settings, metrics, REGION, {REGION: signer}),
+            build_access(self.settings, metrics),
         )
-        self.server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(self.context),
-                host="127.0.0.1",
-                port=0,
-                ws="none",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        config = server_config(create_app(self.context), self.settings)
+        config.host, config.timeout_graceful_shutdown = "127.0.0.1", 1
+        if self.protocol is not None:
+            config.http = self.protocol
+        self.server = uvicorn.Server(config)
         serving = asyncio.create_task(self.server.serve())
         while not self.server.started:
             if serving.done():
@@ -257,6 +258,11 @@ class Stage:
             headers=headers,
         )
 
+    def head(self, frame_id):
+        return self.client.head(
+            f"/datastore/{DATASTORE}/imageSet/{IMAGE_SET}/imageFrame/{frame_id * 32}"
+        )
+
     async def body(self, frame_id, **query):
         async with self.post(frame_id, **query) as response:
             assert response.status == 200, await response.text()
@@ -277,7 +283,7 @@ class Stage:
 
 
 def key(frame_id):
-    return FrameKey(DATASTORE, IMAGE_SET, frame_id * 32)
+    return FrameKey(REGION, DATASTORE, IMAGE_SET, frame_id * 32)
 
 
 @pytest.fixture

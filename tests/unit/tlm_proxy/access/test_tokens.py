@@ -1,246 +1,347 @@
-"""Tokens of our own keys, and an issuer on loopback."""
+"""Which tokens are accepted, what their bearers may read, how long they are known."""
 
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
+from functools import partial
 
 import jwt
 import pytest
-from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from prometheus_client import CollectorRegistry
 
-from isocenter.tlm_proxy.access.issuer import (
-    MAX_AGE_S,
-    MAX_STALE_S,
-    MIN_INTERVAL_S,
-    KeySet,
-    issuer_of,
-    parse_keys,
+from isocenter.core.errors import ConfigurationError
+from isocenter.core.settings import load
+from isocenter.tlm_proxy.access import tokens
+from isocenter.tlm_proxy.access.issuer import MIN_INTERVAL_S
+from isocenter.tlm_proxy.access.known_tokens import KnownTokens
+from isocenter.tlm_proxy.access.tokens import OpenAccess, bearer, build_access
+from isocenter.tlm_proxy.errors import (
+    ForbiddenError,
+    KeysUnavailableError,
+    UnauthorizedError,
 )
-from isocenter.tlm_proxy.access.tokens import OpenAccess, bearer
-from isocenter.tlm_proxy.errors import KeysUnavailableError, UnauthorizedError
+from isocenter.tlm_proxy.metrics import Metrics
+from isocenter.tlm_proxy.settings import Settings
 
-POOL = "eu-west-1_AbCdEf123"
-COGNITO = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
 CLIENT = "1example23456789"
+A, B = "a" * 32, "b" * 32
 
 
-@pytest.fixture(scope="module")
-def keys():
-    return {
-        "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-        "other": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-        "ec": ec.generate_private_key(ec.SECP256R1()),
-    }
-
-
-def jwk(private, key_id, **members):
-    algorithm = jwt.algorithms.ECAlgorithm
-    if isinstance(private, rsa.RSAPrivateKey):
-        algorithm = jwt.algorithms.RSAAlgorithm
-    members = {"kid": key_id, "use": "sig", **members}
-    return {**json.loads(algorithm.to_jwk(private.public_key())), **members}
-
-
-@asynccontextmanager
-async def issuer(*documents):
-    """An issuer whose documents can be changed; counts how often it is asked."""
-    served = {"asked": [], "jwks": {"keys": list(documents)}, "status": 200}
-
-    async def answer(request):
-        served["asked"].append(request.path)
-        if request.path.endswith("openid-configuration"):
-            document = {"issuer": served["url"], "jwks_uri": f"{served['url']}/keys"}
-            return web.json_response(document | served.get("discovery", {}))
-        return web.json_response(served["jwks"], status=served["status"])
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    served["url"] = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+async def outcome(access, token):
+    """ "" if the token is accepted, else why not."""
     try:
-        yield served
-    finally:
-        await runner.cleanup()
+        await access.check([f"Bearer {token}"])
+    except UnauthorizedError as error:
+        return f"{error.code}: {error}"
+    return ""
 
 
-def cognito_claims(**changes):
-    now = int(time.time())
-    claims = {
-        "sub": "user-1",
-        "iss": COGNITO,
-        "token_use": "access",
-        "client_id": CLIENT,
-        "exp": now + 600,
-        "iat": now,
-        **changes,
-    }
-    return {name: value for name, value in claims.items() if value is not None}
+@pytest.fixture
+def now():
+    return int(time.time())
 
 
-def signed(private, claims, key_id="k1", algorithm="RS256"):
-    return jwt.encode(claims, private, algorithm, headers={"kid": key_id})
+REFUSED = [
+    (lambda n: {"exp": n - 60}, "has expired"),
+    (lambda n: {"nbf": n + 60}, "not valid yet"),
+    (lambda n: {"iat": n + 60}, "not valid yet"),
+    (lambda _: {"iss": "https://elsewhere"}, "another issuer"),
+    (lambda _: {"token_use": "id"}, "token_use is not accepted"),
+    (lambda _: {"token_use": None}, "token_use is not accepted"),
+    (lambda _: {"token_use": ["access"]}, "token_use is not accepted"),
+    (lambda _: {"client_id": "another"}, "client_id is not accepted"),
+    (lambda _: {"client_id": [CLIENT]}, "client_id is not accepted"),
+    (lambda _: {"client_id": None, "aud": CLIENT}, "client_id is not accepted"),
+    (lambda _: {"exp": None}, "lacks a claim"),
+    (lambda _: {"exp": "soon"}, "not valid"),
+    (lambda _: {"iss": None}, "lacks a claim"),
+    (lambda _: {"sub": 5}, "not valid"),
+]
 
 
-def cognito_stage(stage, served):
-    return stage(
-        auth_mode="cognito",
-        cognito_user_pool_id=POOL,
-        cognito_client_id=CLIENT,
-        jwks_url=f"{served['url']}/keys",
+def test_cognito_access_tokens(
+    issuer, opened, jwk, keys, signed, cognito_claims, caplog, now
+):
+    caplog.set_level("DEBUG")
+
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served, opened(served) as access:
+            assert access.problem() is not None
+            good = signed(keys["rsa"], cognito_claims())
+            assert access.known(f"Bearer {good}".encode()) is None
+            caller = await access.check([f"Bearer {good}"])
+            assert caller.subject == "user-1"
+            assert "user-1" not in caller.client
+            assert caller.datastores is None
+            assert access.known(f"Bearer {good}".encode()) is caller
+            assert access.known(None) is None
+            assert access.problem() is None
+            for change, reason in REFUSED:
+                claims = cognito_claims(**change(now))
+                if claims.get("sub") == 5 or claims.get("exp") == "soon":
+                    token = raw(keys["rsa"], claims)
+                else:
+                    token = signed(keys["rsa"], claims)
+                why = await outcome(access, token)
+                assert why.startswith("invalid_token: ")
+                assert reason in why
+                assert access.known(f"Bearer {token}".encode()) is None
+            forged = signed(keys["other"], cognito_claims())
+            assert "signature is wrong" in await outcome(access, forged)
+            assert served["asked"] == ["/keys"]
+            for secret in (good, forged, good.split(".")[2], "user-1", CLIENT):
+                assert secret not in caplog.text
+
+    asyncio.run(play())
+
+
+def raw(private, claims):
+    """A token with claims that PyJWT would not write."""
+    return jwt.PyJWS().encode(
+        json.dumps(claims).encode(), private, "RS256", headers={"kid": "k1"}
     )
 
 
-async def status(s, sent=None, **query):
-    headers = {} if sent is None else {"Authorization": f"Bearer {sent}"}
-    async with s.get("a", headers=headers, **query) as response:
-        return response.status, response.headers.get("WWW-Authenticate", "")
-
-
-def test_cognito_access_tokens(stage, run, keys, caplog):
-    now = int(time.time())
-    refused = {
-        "has expired": cognito_claims(exp=now - 60),
-        "not valid yet": cognito_claims(nbf=now + 60),
-        "another issuer": cognito_claims(iss="https://elsewhere"),
-        "token_use is not accepted": cognito_claims(token_use="id"),
-        "client_id is not accepted": cognito_claims(client_id="another"),
-        "lacks a claim": cognito_claims(exp=None),
-        "lacks": cognito_claims(iss=None),
-        "client_id is": cognito_claims(client_id=None, aud=CLIENT),
-    }
-
-    async def play():
-        async with issuer(jwk(keys["rsa"], "k1")) as served:
-            async with cognito_stage(stage, served) as s:
-                s.add("a", b"body")
-                good = signed(keys["rsa"], cognito_claims())
-                assert await status(s, good) == (200, "")
-                for reason, claims in refused.items():
-                    code, challenge = await status(s, signed(keys["rsa"], claims))
-                    assert code == 401, reason
-                    assert 'error="invalid_token"' in challenge
-                    assert reason in challenge
-                forged = signed(keys["other"], cognito_claims())
-                code, challenge = await status(s, forged)
-                assert code == 401
-                assert "signature is wrong" in challenge
-                assert len(s.upstream.requests) == 1
-                assert served["asked"] == ["/keys"]
-                # POST is guarded alike, and before its body is read
-                async with s.client.post(
-                    f"/datastore/{'d' * 32}/imageSet/{'5' * 32}/getImageFrame"
-                ) as response:
-                    assert response.status == 401
-                    assert (await response.json())["error"] == "Unauthorized"
-                for secret in (good, forged, good.split(".")[2]):
-                    assert secret not in caplog.text
-
-    caplog.set_level("DEBUG")
-    run(play)
-
-
-def test_a_token_counts_in_the_header_alone(stage, run, keys):
-    good = signed(keys["rsa"], cognito_claims())
-
-    async def play():
-        async with issuer(jwk(keys["rsa"], "k1")) as served:
-            async with cognito_stage(stage, served) as s:
-                s.add("a", b"body")
-                code, challenge = await status(s, good)
-                assert code == 200
-                for query in ("token", "access_token"):
-                    code, challenge = await status(s, **{query: good})
-                    assert (code, challenge) == (401, 'Bearer realm="isocenter"')
-                async with s.get(
-                    "a", headers={"token": good, "Cookie": f"token={good}"}
-                ) as response:
-                    assert response.status == 401
-                for path in ("/healthcheck", "/healthz", "/metrics"):
-                    async with s.client.get(path) as response:
-                        assert response.status == 200
-
-    run(play)
-
-
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_oidc_by_discovery(stage, run, keys, algorithm):
+def test_oidc_tokens_for_an_audience(issuer, opened, jwk, keys, signed, algorithm, now):
     private = keys["rsa" if algorithm == "RS256" else "ec"]
 
     async def play():
         async with issuer(jwk(private, "k1")) as served:
-            claims = {"iss": served["url"], "aud": ["x", "tiles"]}
-            claims["exp"] = int(time.time()) + 60
-            async with stage(
-                auth_mode="oidc", oidc_issuer=served["url"], oidc_audience="tiles"
-            ) as s:
-                s.add("a", b"body")
-                token = signed(private, claims, algorithm=algorithm)
-                assert await status(s, token) == (200, "")
-                for aud in ("x", None):
-                    other = {**claims, "aud": aud}
-                    other = {k: v for k, v in other.items() if v is not None}
-                    token = signed(private, other, algorithm=algorithm)
-                    assert (await status(s, token))[0] == 401
+            claims = {"iss": served["url"], "aud": ["x", "tiles"], "exp": now + 60}
+            async with opened(
+                served, auth_mode="oidc", oidc_audience="tiles"
+            ) as access:
+                for change, accepted in [
+                    ({}, True),
+                    ({"aud": "tiles"}, True),
+                    ({"token_use": "access"}, True),
+                    ({"token_use": "id"}, False),
+                    ({"aud": "x"}, False),
+                    ({"aud": None}, False),
+                    ({"iss": "https://elsewhere"}, False),
+                ]:
+                    token = signed(
+                        private,
+                        {k: v for k, v in (claims | change).items() if v is not None},
+                        algorithm=algorithm,
+                    )
+                    assert (await outcome(access, token) == "") == accepted, change
             assert served["asked"] == ["/.well-known/openid-configuration", "/keys"]
 
-    run(play)
+    asyncio.run(play())
 
 
-def test_an_issuer_that_names_another_is_not_believed(stage, run, keys):
+@pytest.mark.parametrize(
+    ("claims", "accepted"),
+    [
+        ({"client_id": "web"}, True),
+        ({"azp": "app"}, True),
+        ({"client_id": "web", "aud": "whatever"}, True),
+        # client_id decides where both are
+        ({"client_id": "other", "azp": "app"}, False),
+        ({"azp": "other"}, False),
+        ({}, False),
+    ],
+)
+def test_oidc_tokens_of_clients(
+    issuer, opened, jwk, keys, signed, now, claims, accepted
+):
     async def play():
         async with issuer(jwk(keys["rsa"], "k1")) as served:
-            served["discovery"] = {"issuer": "https://elsewhere"}
-            async with stage(
-                auth_mode="oidc", oidc_issuer=served["url"], oidc_audience="tiles"
-            ) as s:
+            async with opened(
+                served, auth_mode="oidc", oidc_client_ids=("web", "app")
+            ) as access:
+                given = {"iss": served["url"], "exp": now + 60, **claims}
+                token = signed(keys["rsa"], given)
+                assert (await outcome(access, token) == "") == accepted
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("written", [f"x,{CLIENT}", f" {CLIENT} , y ", CLIENT])
+def test_several_cognito_clients(
+    issuer, opened, jwk, keys, signed, cognito_claims, written
+):
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served:
+            async with opened(served, cognito_client_id=written) as access:
                 token = signed(keys["rsa"], cognito_claims())
-                async with s.get(
-                    "a", headers={"Authorization": f"Bearer {token}"}
-                ) as response:
-                    assert response.status == 503
-                    assert response.headers["Retry-After"]
+                assert await outcome(access, token) == ""
+                token = signed(keys["rsa"], cognito_claims(client_id=""))
+                assert "client_id" in await outcome(access, token)
 
-    run(play)
+    asyncio.run(play())
 
 
-def test_tokens_that_mislead_about_their_algorithm(stage, run, keys):
+def test_a_scope_that_is_asked_for(issuer, opened, jwk, keys, signed, cognito_claims):
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served:
+            async with opened(served, required_scope="tiles/read") as access:
+                good = signed(keys["rsa"], cognito_claims(scope="a tiles/read"))
+                assert await outcome(access, good) == ""
+                bad = signed(keys["rsa"], cognito_claims(scope="secret-scope"))
+                with pytest.raises(ForbiddenError, match="tiles/read") as caught:
+                    await access.check([f"Bearer {bad}"])
+                assert caught.value.code == "insufficient_scope"
+                assert "secret-scope" not in str(caught.value)
+
+    asyncio.run(play())
+
+
+def test_rights_by_claim(issuer, opened, jwk, keys, signed, cognito_claims):
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served:
+            async with opened(
+                served,
+                datastores=(A,),
+                datastores_claim="cognito:groups",
+                datastore_groups={"radiology": (A, B)},
+            ) as access:
+                claims = cognito_claims(**{"cognito:groups": ["radiology"]})
+                header = f"Bearer {signed(keys['rsa'], claims)}"
+                for caller in (
+                    await access.check([header]),
+                    access.known(header.encode()),
+                ):
+                    caller.require(A)
+                    with pytest.raises(ForbiddenError, match=B):
+                        caller.require(B)
+
+    asyncio.run(play())
+
+
+def test_tokens_that_mislead_about_their_algorithm(
+    issuer, opened, jwk, keys, signed, cognito_claims
+):
     public = keys["rsa"].public_key()
 
     def unsigned(algorithm):
         part = jwt.utils.base64url_encode
         header = part(json.dumps({"alg": algorithm, "kid": "k1"}).encode())
-        return b".".join([header, part(json.dumps(cognito_claims()).encode()), b""])
+        claims = part(json.dumps(cognito_claims()).encode())
+        return b".".join([header, claims, b""]).decode()
 
-    hmac = jwt.encode(
-        cognito_claims(),
-        str(public.public_numbers().n),
-        "HS256",
-        headers={"kid": "k1"},
-    )
-    tokens = [
-        unsigned("none").decode(),
-        unsigned("RS256").decode(),
+    key = str(public.public_numbers().n)
+    hmac = jwt.encode(cognito_claims(), key, "HS256", headers={"kid": "k1"})
+    misleading = [
+        unsigned("none"),
+        unsigned("None"),
+        unsigned("RS256"),
         hmac,
         signed(keys["rsa"], cognito_claims(), algorithm="RS512"),
+        signed(keys["rsa"], cognito_claims(), algorithm="PS256"),
         signed(keys["ec"], cognito_claims(), algorithm="ES256"),
         jwt.encode(cognito_claims(), keys["rsa"], "RS256"),
+        signed(keys["rsa"], cognito_claims(), crit=["x"], x=1),
         "a.b.c",
         "x",
+        "\xff.\xff.\xff",
     ]
 
     async def play():
-        async with issuer(jwk(keys["rsa"], "k1")) as served:
-            async with cognito_stage(stage, served) as s:
-                for token in tokens:
-                    assert (await status(s, token))[0] == 401, token[:20]
-                assert not s.upstream.requests
+        async with issuer(jwk(keys["rsa"], "k1")) as served, opened(served) as access:
+            for token in misleading:
+                assert await outcome(access, token) != "", token[:20]
 
-    run(play)
+    asyncio.run(play())
+
+
+def test_an_issuer_that_is_away(issuer, opened, jwk, keys, signed, cognito_claims):
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served, opened(served) as access:
+            served["status"] = 500
+            with pytest.raises(KeysUnavailableError):
+                await access.check([f"Bearer {signed(keys['rsa'], cognito_claims())}"])
+            await access.prepare()
+            assert access.problem() == "the token issuer's keys are not read"
+
+    asyncio.run(play())
+
+
+class Clock:
+    """Time as it is, and as much later as it is told."""
+
+    later = 0.0
+
+    def __call__(self):
+        return time.time() + self.later
+
+
+@pytest.mark.parametrize(
+    ("recheck_s", "lives_s", "known_after", "unknown_after"),
+    [(300, 600, 295, 305), (86400, 600, 595, 605)],
+)
+def test_how_long_a_token_is_known(
+    issuer,
+    opened,
+    jwk,
+    keys,
+    signed,
+    cognito_claims,
+    recheck_s,
+    lives_s,
+    known_after,
+    unknown_after,
+):
+    clock = Clock()
+
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served:
+            async with opened(served, token_recheck_s=recheck_s) as access:
+                access._clock = access._known._clock = clock
+                claims = cognito_claims(exp=int(time.time()) + lives_s)
+                header = f"Bearer {signed(keys['rsa'], claims)}"
+                await access.check([header])
+                clock.later = known_after
+                assert access.known(header.encode()) is not None
+                clock.later = unknown_after
+                assert access.known(header.encode()) is None
+
+    asyncio.run(play())
+
+
+def test_a_token_is_not_known_after_its_key_was_rotated_out(
+    issuer, opened, jwk, keys, signed, cognito_claims
+):
+    async def play():
+        async with issuer(jwk(keys["rsa"], "k1")) as served, opened(served) as access:
+            ticks = {"now": 0.0}
+            access._keys._clock = lambda: ticks["now"]
+            old = f"Bearer {signed(keys['rsa'], cognito_claims())}"
+            await access.check([old])
+            assert access.known(old.encode()) is not None
+            served["jwks"] = {"keys": [jwk(keys["other"], "k2")]}
+            ticks["now"] += MIN_INTERVAL_S
+            new = f"Bearer {signed(keys['other'], cognito_claims(), 'k2')}"
+            await access.check([new])
+            assert access.known(new.encode()) is not None
+            assert access.known(old.encode()) is None
+            with pytest.raises(UnauthorizedError, match="unknown key"):
+                await access.check([old])
+
+    asyncio.run(play())
+
+
+def test_many_tokens_are_not_all_remembered(
+    monkeypatch, issuer, opened, jwk, keys, signed, cognito_claims
+):
+    monkeypatch.setattr(tokens, "KnownTokens", partial(KnownTokens, most=50))
+
+    async def play():
+        async with issuer(jwk(keys["ec"], "k1")) as served, opened(served) as access:
+            for number in range(200):
+                claims = cognito_claims(jti=str(number))
+                token = signed(keys["ec"], claims, algorithm="ES256")
+                await access.check([f"Bearer {token}"])
+            assert len(access._known) == 50
+            assert access._counted._value.get() == 50
+            # one token, however it is written, is one
+            for spelling in ("bearer", "BEARER", "Bearer ", "Bearer  "):
+                await access.check([f"{spelling} {token}"])
+            assert len(access._known) == 50
+
+    asyncio.run(play())
 
 
 @pytest.mark.parametrize(
@@ -265,163 +366,72 @@ def test_no_header_gets_a_bare_challenge():
     assert bearer(["bearer  abc "]) == "abc"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-def key_set(*answers):
-    """Answers in turn; the last one for ever."""
-    asked = []
-
-    async def fetch():
-        asked.append(1)
-        answer = answers[min(len(asked), len(answers)) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    clock = Clock()
-    return KeySet(fetch, clock), asked, clock
-
-
-def test_a_rotated_key_works_at_once_and_made_up_ones_cost_nothing(keys):
-    first = {"keys": [jwk(keys["rsa"], "k1")]}
-    second = {"keys": [jwk(keys["other"], "k2")]}
-    subject, asked, clock = key_set(first, second)
+@pytest.mark.parametrize("served", [(), (A,)])
+def test_open_access_lets_everybody_in_to_what_is_served(served, caplog):
+    settings = Settings(auth_mode="none", datastores=served)
+    access = build_access(settings, Metrics(CollectorRegistry()))
+    assert isinstance(access, OpenAccess)
+    assert "whoever reaches this port" in caplog.text
 
     async def play():
-        assert (await subject.key("k1")).key_id == "k1"
-        with pytest.raises(UnauthorizedError):
-            await subject.key("k2")
-        assert len(asked) == 1
-        clock.now += MIN_INTERVAL_S
-        answers = await asyncio.gather(*(subject.key("k2") for _ in range(20)))
-        assert {key.key_id for key in answers} == {"k2"}
-        assert len(asked) == 2
-        for number in range(50):
-            with pytest.raises(UnauthorizedError):
-                await subject.key(f"made up {number}")
-        assert len(asked) == 2
+        await access.open()
+        await access.prepare()
+        caller = await access.check([])
+        assert access.known(None) is access.known(b"x") is caller
+        assert (caller.subject, caller.client, access.problem()) == ("", "", None)
+        caller.require(A)
+        if served:
+            with pytest.raises(ForbiddenError):
+                caller.require(B)
+        await access.aclose()
 
     asyncio.run(play())
 
 
-def test_a_withdrawn_key_ends_within_the_hour(keys):
-    subject, _, clock = key_set(
-        {"keys": [jwk(keys["rsa"], "k1"), jwk(keys["other"], "k2")]},
-        {"keys": [jwk(keys["other"], "k2")]},
-    )
-
-    async def play():
-        assert await subject.key("k1")
-        clock.now += MAX_AGE_S + 1
-        with pytest.raises(UnauthorizedError):
-            await subject.key("k1")
-
-    asyncio.run(play())
-
-
-def test_the_last_keys_serve_while_the_issuer_is_away_for_a_day(keys):
-    subject, asked, clock = key_set(
-        {"keys": [jwk(keys["rsa"], "k1")]}, KeysUnavailableError("away")
-    )
-
-    async def play():
-        assert await subject.key("k1")
-        clock.now += MAX_AGE_S + 1
-        assert await subject.key("k1")
-        assert len(asked) == 2
-        clock.now += MAX_STALE_S
-        assert not subject.loaded
-        with pytest.raises(KeysUnavailableError):
-            await subject.key("k1")
-
-    asyncio.run(play())
-
-
-def test_only_signing_keys_of_our_algorithms_are_kept(keys):
-    document = {
-        "keys": [
-            jwk(keys["rsa"], "good"),
-            jwk(keys["rsa"], "encrypts", use="enc"),
-            jwk(keys["rsa"], "rs512", alg="RS512"),
-            {"kty": "oct", "kid": "hmac", "k": "c2VjcmV0"},
-            {"kty": "RSA", "kid": "broken"},
-            {"kid": "nothing"},
-            "text",
-        ]
-    }
-    assert set(parse_keys(document)) == {"good"}
-    for empty in ({}, {"keys": []}, {"keys": "x"}):
-        with pytest.raises(KeysUnavailableError):
-            parse_keys(empty)
+COGNITO_VARIABLES = {
+    "COGNITO_USER_POOL_ID": "eu-west-1_AbCdEf123",
+    "COGNITO_CLIENT_ID": CLIENT,
+}
 
 
 @pytest.mark.parametrize(
-    ("variables", "values", "expected"),
+    ("given", "named"),
     [
-        ({}, {}, (COGNITO, f"{COGNITO}/.well-known/jwks.json")),
+        (COGNITO_VARIABLES | {"COGNITO_CLIENT_ID": ","}, "COGNITO_CLIENT_ID"),
+        (COGNITO_VARIABLES | {"COGNITO_CLIENT_ID": "a,,b"}, "COGNITO_CLIENT_ID"),
+        (COGNITO_VARIABLES | {"DATASTORES": f'["{A}","x"]'}, "DATASTORES"),
         (
-            {"AWS_ENDPOINT_URL": "http://moved:5000", "AWS_REGION": "us-west-2"},
-            {},
-            (COGNITO, f"http://moved:5000/{POOL}/.well-known/jwks.json"),
+            COGNITO_VARIABLES | {"DATASTORE_GROUPS": f'{{"g":["{A}"]}}'},
+            "DATASTORES_CLAIM",
         ),
         (
-            {},
-            {"oidc_issuer": "https://idp.example/p"},
-            (
-                "https://idp.example/p",
-                "https://idp.example/p/.well-known/jwks.json",
-            ),
+            COGNITO_VARIABLES
+            | {"DATASTORE_GROUPS": '{"g":["**"]}', "DATASTORES_CLAIM": "g"},
+            "DATASTORE_GROUPS",
         ),
-        ({}, {"jwks_url": "https://keys.example"}, (COGNITO, "https://keys.example")),
+        (COGNITO_VARIABLES | {"REQUIRED_SCOPE": "a b"}, "REQUIRED_SCOPE"),
+        (COGNITO_VARIABLES | {"REGIONS": '["nowhere"]'}, "REGIONS"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "https://i"}, "OIDC_CLIENT_IDS"),
     ],
 )
-def test_who_issues_cognito_tokens(
-    monkeypatch, settings_of, variables, values, expected
+def test_settings_that_would_let_the_wrong_ones_in_stop_the_start(
+    monkeypatch, given, named
 ):
-    for variable, value in variables.items():
-        monkeypatch.setenv(variable, value)
-    settings = settings_of(
-        auth_mode="cognito",
-        cognito_user_pool_id=POOL,
-        cognito_client_id=CLIENT,
-        **values,
-    )
-    issuer = issuer_of(settings)
-    assert (issuer.name, issuer.jwks_url) == expected
+    for name, value in given.items():
+        monkeypatch.setenv(f"TLM_PROXY_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"TLM_PROXY_{named}"):
+        load(Settings)
 
 
-def test_open_access_lets_everybody_in():
-    assert asyncio.run(OpenAccess().check([])).subject == ""
-
-
-def test_known_keys_do_not_wait_for_an_issuer_that_is_slow(keys):
-    answering = asyncio.Event()
-    first = {"keys": [jwk(keys["rsa"], "k1")]}
-    calls = []
-
-    async def fetch():
-        calls.append(1)
-        if len(calls) > 1:
-            await answering.wait()
-        return first
-
-    clock = Clock()
-    subject = KeySet(fetch, clock)
-
-    async def play():
-        await subject.key("k1")
-        clock.now += MAX_AGE_S + 1
-        asking = asyncio.create_task(subject.key("k1"))
-        await asyncio.sleep(0)
-        async with asyncio.timeout(1):
-            assert (await subject.key("k1")).key_id == "k1"
-        answering.set()
-        await asking
-        assert len(calls) == 2
-
-    asyncio.run(play())
+def test_settings_of_rights_as_variables(monkeypatch):
+    variables = COGNITO_VARIABLES | {
+        "DATASTORES": f'["{A}"]',
+        "DATASTORES_CLAIM": "cognito:groups",
+        "DATASTORE_GROUPS": f'{{"radiology":["{A}","*"]}}',
+        "REGIONS": '["eu-west-1","us-gov-west-1"]',
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TLM_PROXY_{name}", value)
+    settings = load(Settings)
+    assert settings.datastore_groups == {"radiology": (A, "*")}
+    assert settings.regions == ("eu-west-1", "us-gov-west-1")

@@ -1,7 +1,5 @@
 """Requests that aren't read, probes, CORS, errors as JSON."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from isocenter.core.errors import (
@@ -15,6 +13,8 @@ from isocenter.tlm_proxy import errors
 from isocenter.tlm_proxy.errors import ANSWERS, UNEXPECTED, answer_for
 
 GOOD = "a" * 32
+PROBLEM = "application/problem+json"
+URN = "urn:isocenter:problem:"
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,11 @@ def test_ids_that_are_none_are_400(stage, run, wrong, place):
             async with s.client.get(path) as response:
                 assert response.status in {400, 404}
                 assert (response.status == 404) == ("%2F" in wrong)
+                assert response.headers["Content-Type"] == PROBLEM
                 answer = await response.json()
-                assert set(answer) == {"error", "message"}
-                assert wrong not in answer["message"]
+                assert set(answer) == {"type", "title", "status", "detail"}
+                assert answer["status"] == response.status
+                assert wrong not in answer["detail"]
             assert not s.upstream.requests
 
     run(play)
@@ -60,7 +62,8 @@ def test_bodies_that_can_not_be_read(stage, run, body, status):
                 f"/datastore/{GOOD}/imageSet/{GOOD}/getImageFrame", data=body
             ) as response:
                 assert response.status == status
-                assert (await response.json())["error"] in {"BadRequest", "TooLarge"}
+                kind = "too-large" if status == 413 else "bad-request"
+                assert (await response.json())["type"] == URN + kind
             assert not s.upstream.requests
 
     run(play)
@@ -72,6 +75,8 @@ def test_bodies_that_can_not_be_read(stage, run, body, status):
         ({"startLevel": "x"}, "startLevel must be a number"),
         ({"endLevel": "-1"}, "endLevel must be a number"),
         ({"startLevel": "2", "endLevel": "1"}, "after endLevel 1"),
+        ({"reduce": "half"}, "reduce must be a number"),
+        ({"reduce": "1", "endLevel": "1"}, "reduce goes without"),
     ],
 )
 def test_levels_that_can_not_be_read(stage, run, query, text):
@@ -80,7 +85,7 @@ def test_levels_that_can_not_be_read(stage, run, query, text):
             for call in (s.get, s.post):
                 async with call("a", **query) as response:
                     assert response.status == 400
-                    assert text in (await response.json())["message"]
+                    assert text in (await response.json())["detail"]
             assert not s.upstream.requests
 
     run(play)
@@ -115,9 +120,9 @@ def test_probes_and_metrics(stage, run):
             for line in (
                 "isocenter_tlm_proxy_cache_hits_total 1.0",
                 "isocenter_tlm_proxy_cache_misses_total 1.0",
-                "isocenter_tlm_proxy_cache_bytes 1028.0",
+                "isocenter_tlm_proxy_cache_bytes",
                 'isocenter_tlm_proxy_sent_bytes_total{source="cache"} 4.0',
-                'isocenter_tlm_proxy_requests_total{status="200"} 5.0',
+                'isocenter_tlm_proxy_requests_total{route="frame",status="200"} 2.0',
             ):
                 assert line in text
 
@@ -134,7 +139,7 @@ def test_not_ready_while_keys_or_credentials_are_missing(stage, run):
             async with s.client.get("/readyz") as response:
                 assert response.status == 503
                 assert "keys are not read" in await response.text()
-            s.context._waits_for = "no AWS credentials"
+            s.context.upstream._problem = "no AWS credentials"
             async with s.client.get("/readyz") as response:
                 assert "no AWS credentials" in await response.text()
             async with s.client.get("/healthz") as response:
@@ -177,10 +182,19 @@ def test_unknown_paths_and_methods_are_json_too(stage, run):
         async with stage() as s:
             async with s.client.get("/nothing") as response:
                 assert response.status == 404
-                assert (await response.json())["error"] == "NotFound"
-            async with s.client.delete("/healthz") as response:
-                assert response.status == 405
-                assert (await response.json())["error"] == "MethodNotAllowed"
+                assert response.headers["Content-Type"] == PROBLEM
+                assert (await response.json()) == {
+                    "type": "about:blank",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "Not Found",
+                }
+            frame = f"/datastore/{GOOD}/imageSet/{GOOD}/imageFrame/{GOOD}"
+            for path, allowed in (("/healthz", "GET"), (frame, "GET, HEAD")):
+                async with s.client.delete(path) as response:
+                    assert response.status == 405
+                    assert response.headers["Allow"] == allowed
+                    assert (await response.json())["title"] == "Method Not Allowed"
 
     run(play)
 
@@ -193,7 +207,7 @@ def test_the_interface_is_described(stage, run):
                 "/datastore/{datastore_id}/imageSet/{image_set_id}/getImageFrame"
             ]
             names = {p["name"] for p in post["post"]["parameters"]}
-            assert {"startLevel", "endLevel"} < names
+            assert {"startLevel", "endLevel", "reduce"} < names
             assert "requestBody" in post["post"]
 
     run(play)
@@ -206,11 +220,17 @@ def kinds(root):
             yield from kinds(kind)
 
 
+def made(kind):
+    error = kind.__new__(kind, "text")
+    assert str(error) == "text"
+    return error
+
+
 def test_every_failure_has_its_answer():
     elsewhere = {"ConfigurationError", "IntegrityError", "AwsError"}
     for kind in kinds(IsocenterError):
         if kind.__name__ not in elsewhere:
-            assert answer_for(kind("text")) is not UNEXPECTED, kind
+            assert answer_for(made(kind)) is not UNEXPECTED, kind
     assert answer_for(ValueError("text")) is UNEXPECTED
     assert answer_for(AwsError("text")) is UNEXPECTED
     assert answer_for(BusyError("x")).status == 503
@@ -223,15 +243,15 @@ def test_an_error_of_ours_is_500_without_its_text(stage, run, monkeypatch):
     async def play():
         async with stage() as s:
 
-            async def broken(key):
+            async def broken(key, client):
                 raise ValueError("inner matter")
 
-            s.context.frames._source = SimpleNamespace(frame=broken)
+            monkeypatch.setattr(s.context.frames, "open", broken)
             async with s.get("a") as response:
                 assert response.status == 500
                 answer = await response.json()
-            assert answer["error"] == "InternalError"
-            assert "inner matter" not in answer["message"]
-            assert s.metric("requests_total", status="500") == 1
+            assert answer["type"] == URN + "internal-error"
+            assert "inner matter" not in answer["detail"]
+            assert s.metric("requests_total", route="frame", status="500") == 1
 
     run(play)

@@ -1,130 +1,258 @@
-"""What HealthImaging's failures become for a client."""
+"""GetImageFrame, and what every call has in common: retries, deadlines, errors."""
 
 import asyncio
+import time
+from email.utils import formatdate
 
 import pytest
+from aiohttp import web
 
-from isocenter.tlm_proxy.upstream.image_frame import parse_error
+from isocenter.core.errors import (
+    AwsError,
+    BusyError,
+    DeniedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+from isocenter.tlm_proxy.errors import (
+    CircuitOpenError,
+    CredentialsError,
+    DeadlineError,
+    OverloadedError,
+)
 
 
 @pytest.mark.parametrize(
-    ("failure", "expected"),
+    ("answer", "kind", "calls"),
     [
-        ((404, "ResourceNotFoundException"), (404, "NotFound", 1)),
-        ((403, "AccessDeniedException"), (403, "Forbidden", 1)),
-        ((403, "ExpiredToken"), (502, "UpstreamCredentials", 1)),
-        ((403, "SignatureDoesNotMatch"), (502, "UpstreamCredentials", 1)),
-        ((400, "ValidationException"), (400, "RefusedByHealthImaging", 1)),
-        ((406, "NotAcceptableException"), (400, "RefusedByHealthImaging", 1)),
-        ((409, "ConflictException"), (503, "Busy", 2)),
-        ((429, "ThrottlingException"), (503, "Busy", 2)),
-        ((500, "InternalServerException"), (502, "UpstreamUnavailable", 2)),
-        ((503, ""), (503, "Busy", 2)),
-        ((301, ""), (400, "RefusedByHealthImaging", 1)),
+        ((404, "ResourceNotFoundException"), NotFoundError, 1),
+        ((403, "AccessDeniedException"), DeniedError, 1),
+        ((403, "ExpiredToken"), CredentialsError, 1),
+        ((400, "ValidationException"), RefusedError, 1),
+        ((409, "ConflictException"), OverloadedError, 2),
+        ((429, "ThrottlingException"), OverloadedError, 2),
+        ((500, "InternalServerException"), UnavailableError, 2),
+        ((503, ""), OverloadedError, 2),
+        ((301, ""), RefusedError, 1),
     ],
 )
-def test_failures(stage, run, failure, expected):
-    status, error, calls = expected
-
+def test_failures(run, bench, fail, answer, kind, calls):
     async def play():
-        async with stage() as s:
-            s.add("a", b"body", failures=[failure] * 9)
-            async with s.post("a") as response:
-                assert response.status == status
-                answer = await response.json()
-                assert response.headers["Cache-Control"] == "no-store"
-                assert ("Retry-After" in response.headers) == (status == 503)
-            assert set(answer) == {"error", "message"}
-            assert answer["error"] == error
-            assert ("said by HealthImaging" in answer["message"]) == (status == 400)
-            assert len(s.upstream.requests) == calls
-            outcome = str(failure[0])
-            assert s.metric("upstream_calls_total", outcome=outcome) == calls
+        async with bench(fail(*answer)) as b:
+            with pytest.raises(kind) as caught:
+                await b.frame("a")
+            assert "a" * 32 in str(caught.value)
+            assert len(b.fake.requests) == calls
+            outcome = str(answer[0])
+            assert b.metric("upstream_calls_total", outcome=outcome) == calls
+            labels = {"region": "eu-west-1", "service": "frames"}
+            assert b.metric("upstream_in_flight", **labels) == 0
+            slowed = answer[0] in {429, 503}
+            assert b.metric("upstream_throttled_total", **labels) == slowed * calls
 
     run(play)
 
 
 @pytest.mark.parametrize(
-    "failure", [(429, "ThrottlingException"), (500, ""), (503, "")]
+    "answer", [(429, "ThrottlingException"), (500, ""), (503, ""), (409, "Conflict")]
 )
-def test_passing_failures_are_tried_again(stage, run, failure):
+def test_passing_failures_are_tried_again(run, bench, fail, ok, answer):
     async def play():
-        async with stage(upstream_attempts=3) as s:
-            s.add("a", b"body", failures=[failure] * 2)
-            assert await s.body("a") == b"body"
-            assert len(s.upstream.requests) == 3
-            stamps = {r["headers"]["Authorization"] for r in s.upstream.requests}
-            assert all("AKIDEXAMPLE" in stamp for stamp in stamps)
+        first = fail(*answer)
+        async with bench(first, first, ok(), upstream_attempts=3) as b:
+            assert await b.frame() == b"body"
+            assert len(b.fake.requests) == 3
 
     run(play)
 
 
-def test_what_is_sent_upstream(stage, run, key_of):
+def test_what_is_sent(run, bench, ok, key_of):
     async def play():
-        async with stage() as s:
-            s.add("a", b"body")
-            await s.body("a")
-            (request,) = s.upstream.requests
-            datastore, image_set, frame = key_of("a")
-            assert request["method"] == "POST"
-            assert request["path"] == (
-                f"/datastore/{datastore}/imageSet/{image_set}/getImageFrame"
+        async with bench(ok(**{"Content-Type": "image/jphc"})) as b:
+            key = key_of("a")
+            arriving = await b.upstream.frame(key, "me")
+            assert (arriving.media_type, arriving.size) == ("image/jphc", 4)
+            arriving.close()
+            ((request, body),) = b.fake.requests
+            assert request.method == "POST"
+            assert request.raw_path == (
+                f"/datastore/{key.datastore_id}/imageSet/{key.image_set_id}"
+                "/getImageFrame"
             )
-            assert request["body"] == f'{{"imageFrameId": "{frame}"}}'.encode()
-            assert request["headers"]["Accept-Encoding"] == "identity"
+            assert body == f'{{"imageFrameId": "{key.frame_id}"}}'.encode()
+            assert request.headers["Accept-Encoding"] == "identity"
+            assert "AKIDEXAMPLE" in request.headers["Authorization"]
+            assert b.metric("upstream_first_byte_seconds_count") == 1
 
     run(play)
 
 
-def test_nobody_there_is_502(stage, run):
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_is_honoured(run, bench, fail, ok, form):
+    value = "1" if form == "seconds" else formatdate(time.time() + 1.6, usegmt=True)
+
     async def play():
-        async with stage() as s:
-            s.context._signer._base = "http://127.0.0.1:9"
-            async with s.post("a") as response:
-                assert response.status == 502
-                answer = await response.text()
-            assert "UpstreamUnavailable" in answer
-            assert "127.0.0.1" not in answer
-            assert s.metric("upstream_calls_total", outcome="no answer") == 2
+        first = fail(429, "ThrottlingException", **{"Retry-After": value})
+        async with bench(first, ok(), upstream_deadline_s=10) as b:
+            assert await b.frame() == b"body"
+            first_at, second_at = b.fake.at
+            assert second_at - first_at >= 0.5
 
     run(play)
+
+
+def test_a_retry_after_past_the_deadline_is_passed_on_at_once(run, bench, fail, ok):
+    async def play():
+        first = fail(429, "ThrottlingException", **{"Retry-After": "60"})
+        async with bench(first, ok()) as b:
+            began = time.monotonic()
+            with pytest.raises(OverloadedError) as caught:
+                await b.frame()
+            assert time.monotonic() - began < 1
+            assert caught.value.retry_after == 60
+            assert len(b.fake.requests) == 1
+
+    run(play)
+
+
+async def silence(_):
+    await asyncio.sleep(60)
 
 
 @pytest.mark.parametrize(
     "values", [{"upstream_deadline_s": 0.1}, {"upstream_idle_s": 0.1}]
 )
-def test_no_answer_in_time_is_504(stage, run, values):
+def test_no_answer_in_time(run, bench, values):
     async def play():
-        async with stage(**values) as s:
-            s.add("a", silent=True)
-            async with s.post("a") as response:
-                assert response.status == 504
-                assert (await response.json())["error"] == "UpstreamTimeout"
-            assert len(s.upstream.requests) == 1
+        async with bench(silence, **values) as b:
+            with pytest.raises(DeadlineError):
+                await b.frame()
+            assert len(b.fake.requests) == 1
 
     run(play)
 
 
-def test_a_frame_that_stops_before_its_level_is_504(stage, run, htj2k):
+def test_the_deadline_counts_from_arrival(run, bench):
     async def play():
-        async with stage(upstream_idle_s=0.1) as s:
-            s.add("a", htj2k, pieces=[60], gates={1: asyncio.Event()})
-            async with s.post("a", endLevel=0) as response:
-                assert response.status == 504
+        async with bench(silence, upstream_connections=1, upstream_deadline_s=0.4) as b:
+            began = time.monotonic()
+            frames = [b.frame(name, name) for name in "abc"]
+            failures = await asyncio.gather(*frames, return_exceptions=True)
+            assert time.monotonic() - began < 1
+            kinds = sorted(type(failure).__name__ for failure in failures)
+            assert kinds == ["DeadlineError", "OverloadedError", "OverloadedError"]
+            assert all(isinstance(failure, AwsError) for failure in failures)
+            # those that only waited cost no call
+            assert len(b.fake.requests) == 1
+
+    run(play)
+
+
+def test_a_cancelled_call_gives_its_place_to_the_next(run, bench, ok):
+    async def play():
+        async with bench(silence, ok(), upstream_connections=1) as b:
+            first = asyncio.create_task(b.frame("a"))
+            await b.fake.asked.wait()
+            second = asyncio.create_task(b.frame("b"))
+            await asyncio.sleep(0.01)
+            first.cancel()
+            assert await second == b"body"
+
+    run(play)
+
+
+def test_a_frame_keeps_its_connection_until_it_is_read_or_closed(
+    run, bench, ok, key_of
+):
+    async def play():
+        async with bench(ok(), upstream_connections=2) as b:
+            held = [await b.upstream.frame(key_of(name), "a") for name in "ab"]
+            third = asyncio.create_task(b.frame("c"))
+            await asyncio.sleep(0.05)
+            assert len(b.fake.requests) == 2
+            assert [piece async for piece in held[0].pieces()] == [b"body"]
+            assert await third == b"body"
+            for each in held:
+                each.close()
+                each.close()
+            labels = {"region": "eu-west-1", "service": "frames"}
+            assert b.metric("upstream_in_flight", **labels) == 0
+
+    run(play)
+
+
+def test_nobody_there(run, bench, ok):
+    async def play():
+        async with bench(ok(), url="http://127.0.0.1:9") as b:
+            with pytest.raises(UnavailableError) as caught:
+                await b.frame()
+            assert "127.0.0.1" not in str(caught.value)
+            assert b.metric("upstream_calls_total", outcome="no answer") == 2
+
+    run(play)
+
+
+def test_a_service_that_keeps_failing_is_not_asked(run, bench, fail):
+    async def play():
+        async with bench(fail(500)) as b:
+            for name in "abcde":
+                with pytest.raises(UnavailableError):
+                    await b.frame(name)
+            assert len(b.fake.requests) == 10
+            with pytest.raises(CircuitOpenError) as caught:
+                await b.frame("f")
+            assert 0 < caught.value.retry_after <= 2
+            assert len(b.fake.requests) == 10
 
     run(play)
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "body", "parsed"),
-    [
-        (429, "ThrottlingException:http://x/", b"{}", ("ThrottlingException", "")),
-        (400, "", b'{"__type":"a.b#Bad","message":"m"}', ("Bad", "m")),
-        (400, "", b'{"code":"Bad","Message":"M"}', ("Bad", "M")),
-        (404, "", b"<html>", ("ResourceNotFoundException", "")),
-        (418, "", b"[1]", ("HTTP418", "")),
-        (500, "", b"\xff", ("HTTP500", "")),
-    ],
+    "answer",
+    [(404, "ResourceNotFoundException"), (403, "AccessDenied"), (429, "Throttling")],
 )
-def test_errors_of_rest_json(status, kind, body, parsed):
-    assert parse_error(status, kind, body) == parsed
+def test_answers_about_one_thing_or_to_slow_down_open_no_circuit(
+    run, bench, fail, answer
+):
+    async def play():
+        async with bench(fail(*answer), upstream_attempts=1) as b:
+            for name in "abcdefghijklmnop":
+                with pytest.raises((NotFoundError, DeniedError, BusyError)):
+                    await b.frame(name)
+            assert len(b.fake.requests) == 16
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [("break", UnavailableError), ("stop", DeadlineError)]
+)
+def test_pieces_that_stop_or_break_off(run, bench, how, kind):
+    async def answer(request):
+        response = web.StreamResponse()
+        response.content_length = 100
+        await response.prepare(request)
+        await response.write(b"some")
+        if how == "stop":
+            await asyncio.sleep(60)
+        request.transport.abort()
+        return response
+
+    async def play():
+        async with bench(answer, upstream_idle_s=0.2) as b:
+            with pytest.raises(kind) as caught:
+                await b.frame("a")
+            assert f"frame {'a' * 32}" in str(caught.value)
+
+    run(play)
+
+
+def test_a_region_that_is_not_served(run, bench, ok, key_of):
+    async def play():
+        async with bench(ok()) as b:
+            with pytest.raises(NotFoundError, match="us-west-2 is not served"):
+                await b.upstream.frame(key_of("a", "us-west-2"), "a")
+            assert not b.fake.requests
+
+    run(play)

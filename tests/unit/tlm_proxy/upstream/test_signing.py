@@ -6,12 +6,15 @@ import datetime as dt
 import boto3
 import botocore.auth
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.credentials import Credentials as BotoCredentials
 
-from isocenter.tlm_proxy.errors import CredentialsError
-from isocenter.tlm_proxy.upstream.signing import FrameSigner
+from isocenter.core.errors import ConfigurationError
+from isocenter.tlm_proxy.errors import BadRequestError
+from isocenter.tlm_proxy.upstream.credentials import Credentials
+from isocenter.tlm_proxy.upstream.signing import Signer, connect
 
 NOW = dt.datetime(2026, 11, 23, 4, 5, 6, tzinfo=dt.UTC)
 
@@ -21,57 +24,92 @@ def frozen(monkeypatch):
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: NOW)
 
 
-def botocores_own(client, key):
-    """What botocore would send for the same call."""
-    caught = []
-
-    def catch(request, **_):
-        caught.append(request)
-        return AWSResponse(request.url, 200, {}, None)
-
-    client.meta.events.register("before-send.medical-imaging.GetImageFrame", catch)
-    client.get_image_frame(
-        datastoreId=key.datastore_id,
-        imageSetId=key.image_set_id,
-        imageFrameInformation={"imageFrameId": key.frame_id},
-    )
-    return caught[0]
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        ({}, {}, "https://runtime-medical-imaging.eu-west-1.amazonaws.com/datastore/"),
+DATASTORE = "d" * 32
+IMAGE_SET = "5" * 32
+PLACES = [
+    ({}, {}, "https://{}medical-imaging.eu-west-1.amazonaws.com"),
+    (
+        {"config": Config(use_fips_endpoint=True, region_name="us-east-1")},
+        {},
+        "https://{}medical-imaging-fips.us-east-1.amazonaws.com",
+    ),
+    ({"endpoint_url": "http://a.b:8/c/"}, {}, "http://{}a.b:8/c"),
+    ({}, {"AWS_ENDPOINT_URL_MEDICAL_IMAGING": "http://a.b:8"}, "http://{}a.b:8"),
+    (
+        {},
+        {
+            "AWS_ENDPOINT_URL": "http://a.b:8",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        },
+        "http://a.b:8",
+    ),
+]
+"""Options of the client, AWS's variables, and where its calls then go."""
+OPERATIONS = [
+    (
+        "GetImageFrame",
+        {
+            "datastoreId": DATASTORE,
+            "imageSetId": IMAGE_SET,
+            "imageFrameInformation": {"imageFrameId": "f" * 32},
+        },
         (
-            {"config": Config(use_fips_endpoint=True, region_name="us-east-1")},
-            {},
-            "https://runtime-medical-imaging-fips.us-east-1.amazonaws.com/datastore/",
+            {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET},
+            None,
+            {"imageFrameId": "f" * 32},
         ),
-        ({"endpoint_url": "http://a.b:8/c/"}, {}, "http://runtime-a.b:8/c/datastore/"),
+    ),
+    (
+        "GetImageSetMetadata",
+        {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET, "versionId": "3"},
         (
-            {},
-            {"AWS_ENDPOINT_URL_MEDICAL_IMAGING": "http://a.b:8"},
-            "http://runtime-a.b:8/datastore/",
+            {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET},
+            {"versionId": "3"},
+            None,
         ),
+    ),
+    (
+        "GetImageSetMetadata",
+        {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET},
         (
-            {},
-            {
-                "AWS_ENDPOINT_URL": "http://a.b:8",
-                "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            {"datastoreId": DATASTORE, "imageSetId": IMAGE_SET},
+            {"versionId": None},
+            None,
+        ),
+    ),
+    (
+        "SearchImageSets",
+        {
+            "datastoreId": DATASTORE,
+            "maxResults": 50,
+            "nextToken": "a+/= ~b",
+            "searchCriteria": {
+                "filters": [
+                    {"values": [{"DICOMStudyInstanceUID": "1.2"}], "operator": "EQUAL"}
+                ]
             },
-            "http://a.b:8/datastore/",
+        },
+        (
+            {"datastoreId": DATASTORE},
+            {"maxResults": 50, "nextToken": "a+/= ~b"},
+            {
+                "filters": [
+                    {"values": [{"DICOMStudyInstanceUID": "1.2"}], "operator": "EQUAL"}
+                ]
+            },
         ),
-    ],
-)
-@pytest.mark.usefixtures("frozen")
-@pytest.mark.parametrize("token", [None, "session-token"])
-def test_the_request_is_botocores_own(monkeypatch, boto_session, key_of, case, token):
-    options, variables, host = case
+    ),
+]
+"""What botocore is asked, and what the signer is."""
+
+
+def client_at(monkeypatch, place, token=None):
+    options, variables, _ = place
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     # Set by config in the FIPS case.
     region = {} if "config" in options else {"region_name": "eu-west-1"}
-    client = boto3.client(
+    return boto3.client(
         "medical-imaging",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="secret",
@@ -79,64 +117,160 @@ def test_the_request_is_botocores_own(monkeypatch, boto_session, key_of, case, t
         **region,
         **options,
     )
-    key = key_of("f")
-    expected = botocores_own(client, key)
-    session = boto_session(Credentials("AKIDEXAMPLE", "secret", token))
-    request = asyncio.run(FrameSigner(client, session).sign(key))
+
+
+def botocores_own(client, name, values):
+    """What botocore would send for the same call."""
+    caught = []
+
+    def catch(request, **_):
+        caught.append(request)
+        raise RuntimeError("caught")
+
+    client.meta.events.register(f"before-send.medical-imaging.{name}", catch)
+    with pytest.raises(RuntimeError, match="caught"):
+        client._make_api_call(name, values)
+    return caught[0]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("token", [None, "session-token"])
+@pytest.mark.parametrize(("name", "theirs", "ours"), OPERATIONS)
+@pytest.mark.usefixtures("frozen")
+def test_requests_are_botocores_own(
+    monkeypatch, boto_session, place, token, name, theirs, ours
+):
+    client = client_at(monkeypatch, place, token)
+    expected = botocores_own(client, name, theirs)
+    session = boto_session(BotoCredentials("AKIDEXAMPLE", "secret", token))
+    signer = Signer(client, Credentials(session))
+    request = asyncio.run(signer.operation(name, *ours))
 
     assert request.method == expected.method == "POST"
     assert request.url == expected.url
-    assert request.url.startswith(host)
-    assert request.body == expected.body
+    assert request.url.startswith(place[2].format("runtime-") + "/datastore/")
+    assert request.body == (expected.body or b"")
     theirs = {name.lower(): value for name, value in expected.headers.items()}
     ours = {name.lower(): value for name, value in request.headers.items()}
-    assert ours["content-type"] == as_text(theirs["content-type"])
+    assert as_text(ours.get("content-type")) == as_text(theirs.get("content-type"))
     assert ours["authorization"] == as_text(theirs["authorization"])
     assert ours.get("x-amz-security-token") == token
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_where_dicomweb_is(monkeypatch, boto_session, place):
+    client = client_at(monkeypatch, place)
+    session = boto_session(BotoCredentials("AKIDEXAMPLE", "secret"))
+    signer = Signer(client, Credentials(session))
+    request = asyncio.run(signer.dicomweb(DATASTORE, "studies", [], "a/b"))
+    assert request.method == "GET"
+    assert request.url == place[2].format("dicom-") + f"/datastore/{DATASTORE}/studies"
+    assert request.headers["Accept"] == "a/b"
+    assert "/medical-imaging/aws4_request" in request.headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("query", "written"),
+    [
+        ([], ""),
+        ([("limit", "101"), ("offset", "0")], "?limit=101&offset=0"),
+        ([("PatientName", "*juno*")], "?PatientName=%2Ajuno%2A"),
+        ([("PatientName", "M\u00fcller^A B")], "?PatientName=M%C3%BCller%5EA%20B"),
+        ([("includefield", "00081030,00080060")], "?includefield=00081030%2C00080060"),
+        ([("b", "2"), ("b", "10"), ("a", "=&+%7e")], "?b=2&b=10&a=%3D%26%2B%257e"),
+        ([("a~-_.", "")], "?a~-_.="),
+    ],
+)
+@pytest.mark.usefixtures("frozen")
+def test_dicomweb_queries_are_encoded_and_signed(
+    boto_client, boto_session, query, written
+):
+    boto_credentials = BotoCredentials("AKIDEXAMPLE", "secret")
+    signer = Signer(
+        boto_client("https://a.b"), Credentials(boto_session(boto_credentials))
+    )
+    request = asyncio.run(signer.dicomweb(DATASTORE, "studies", query, "a/b"))
+    assert request.url == f"https://dicom-a.b/datastore/{DATASTORE}/studies{written}"
+    # botocore's own canonical query, from the parameters as they are
+    expected = AWSRequest(
+        "GET",
+        f"https://dicom-a.b/datastore/{DATASTORE}/studies",
+        params=query or None,
+        headers={"Accept": "a/b"},
+    )
+    SigV4Auth(boto_credentials, "medical-imaging", "eu-west-1").add_auth(expected)
+    assert request.headers["Authorization"] == expected.headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("datastore", "path"),
+    [
+        (DATASTORE, "studies/../../other"),
+        (DATASTORE, "studies/./x"),
+        (DATASTORE, "studies//x"),
+        (DATASTORE, "studies/"),
+        (DATASTORE, "//studies"),
+        (DATASTORE, ""),
+        ("../" + DATASTORE, "studies"),
+        (DATASTORE + "/..", "studies"),
+        ("D" * 32, "studies"),
+    ],
+)
+def test_no_path_leads_out_of_the_data_store(
+    boto_client, boto_session, datastore, path
+):
+    signer = Signer(boto_client("http://a.b"), Credentials(boto_session(None)))
+    with pytest.raises(BadRequestError):
+        asyncio.run(signer.dicomweb(datastore, path, [], "a/b"))
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("studies/1.2/series", "studies/1.2/series"),
+        ("/studies/1.2", "studies/1.2"),
+        ("studies/a b?c#d%2e%2e", "studies/a%20b%3Fc%23d%252e%252e"),
+    ],
+)
+def test_dicomweb_paths_are_encoded(boto_client, boto_session, path, written):
+    signer = Signer(
+        boto_client("http://a.b"),
+        Credentials(boto_session(BotoCredentials("AKIDEXAMPLE", "secret"))),
+    )
+    request = asyncio.run(signer.dicomweb(DATASTORE, path, [], "a/b"))
+    assert request.url == f"http://dicom-a.b/datastore/{DATASTORE}/{written}"
+
+
+@pytest.mark.parametrize(
+    ("regions", "variable", "own", "served"),
+    [
+        ((), "eu-west-1", "eu-west-1", ["eu-west-1"]),
+        (("us-east-1", "eu-west-1"), "eu-west-1", "eu-west-1", None),
+        (("us-east-1",), "eu-west-1", "eu-west-1", None),
+        (("us-east-1",), None, "us-east-1", None),
+    ],
+)
+def test_regions(monkeypatch, tmp_path, regions, variable, own, served):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+        if variable:
+            monkeypatch.setenv(name, variable)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    found, signers = connect(regions)
+    assert found == own
+    assert list(signers) == (served or list(regions))
+    for region, signer in signers.items():
+        assert signer.region == region
+        assert f".{region}." in signer._dicomweb
+
+
+def test_no_region_at_all_is_said(monkeypatch, tmp_path):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="region"):
+        connect(())
+
+
 def as_text(value):
     return value.decode() if isinstance(value, bytes) else value
-
-
-def test_credentials_are_refreshed_before_they_end(boto_client, boto_session, key_of):
-    now = dt.datetime.now(dt.UTC)
-    made = []
-
-    def refresh():
-        made.append(1)
-        end = now + dt.timedelta(hours=1)
-        return {
-            "access_key": f"KEY{len(made)}",
-            "secret_key": "s",
-            "token": "t",
-            "expiry_time": end.isoformat(),
-        }
-
-    credentials = RefreshableCredentials(
-        "OLD", "s", "t", now + dt.timedelta(minutes=1), refresh, "test"
-    )
-    signer = FrameSigner(boto_client("http://a.b"), boto_session(credentials))
-
-    async def twice():
-        return [await signer.sign(key_of("f")) for _ in range(2)]
-
-    for request in asyncio.run(twice()):
-        assert "Credential=KEY1/" in request.headers["Authorization"]
-    assert len(made) == 1
-
-
-def test_no_credentials_is_said(boto_client, boto_session, key_of):
-    signer = FrameSigner(boto_client("http://a.b"), boto_session(None))
-    with pytest.raises(CredentialsError, match="give the pod a role"):
-        asyncio.run(signer.sign(key_of("f")))
-
-
-def test_a_token_file_that_is_missing_is_said(
-    boto_client, boto_session, key_of, monkeypatch, tmp_path
-):
-    session = boto_session(None)
-    monkeypatch.setattr(session, "get_credentials", (tmp_path / "token").read_text)
-    signer = FrameSigner(boto_client("http://a.b"), session)
-    with pytest.raises(CredentialsError, match="token"):
-        asyncio.run(signer.sign(key_of("f")))

@@ -5,12 +5,24 @@ Beside the tree of isocenter.core.errors::
     IsocenterError
     ├── BadRequestError        the request can't be read
     ├── TooLargeError          its body is longer than any request of ours
+    ├── TokenInUrlError        a token in the query, where logs and caches see it
+    ├── RangeUnsatisfiableError  Range begins past the end
     ├── UnauthorizedError      no token, or not a good one
     ├── LevelsUnavailableError the frame's format has no levels
     ├── LevelOutOfRangeError   the frame has levels, not the one asked for
     ├── KeysUnavailableError   the issuer's keys can't be read
+    ├── ForbiddenError         a good token, without the right to this
+    ├── NotAcceptableError     the answer's form isn't one that Accept takes
+    ├── NoThumbnailError       there is no picture to be made of this
+    ├── RegionNotServedError   the path names a region the proxy doesn't serve
+    ├── UsageUnsetError        the proxy was not told where runs are
+    ├── RunsUnreadableError    the runs' objects in S3 can't be read
     └── AwsError
+        ├── NotInStudyError    a NotFoundError: the study lacks what the path names
         ├── CredentialsError   HealthImaging does not know the proxy's credentials
+        ├── OverloadedError    a BusyError that says when to try again
+        ├── CircuitOpenError   an UnavailableError that says when to try again
+        ├── AnswerTooLargeError  an answer is longer than its limit
         └── DeadlineError      no answer in time
 """
 
@@ -34,6 +46,28 @@ class BadRequestError(IsocenterError):
 
 class TooLargeError(IsocenterError):
     """The request's body is longer than any request of ours."""
+
+
+class TokenInUrlError(IsocenterError):
+    """A token in the query, where logs, caches and Referer would see it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a token in the URL is not read, and has been seen by whatever logs "
+            "URLs: send it as Authorization: Bearer"
+        )
+
+
+class RangeUnsatisfiableError(IsocenterError):
+    """Range begins past the end.
+
+    Attributes:
+        length: bytes of what the range was asked of.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the range begins past the end: there are {length} bytes")
+        self.length = length
 
 
 class UnauthorizedError(IsocenterError):
@@ -72,6 +106,76 @@ class DeadlineError(AwsError):
     retryable = True
 
 
+class ForbiddenError(IsocenterError):
+    """A good token, without the right to what is asked for.
+
+    Attributes:
+        code: "insufficient_scope" (RFC 6750 section 3.1), else "".
+    """
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OverloadedError(BusyError):
+    """More calls than HealthImaging or the proxy takes now.
+
+    Attributes:
+        retry_after: seconds until another try makes sense.
+        said: whether these are HealthImaging's own seconds.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float, code: str = "", said: bool = False
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+        self.said = said
+
+
+class CircuitOpenError(UnavailableError):
+    """HealthImaging failed again and again, so it is not asked for a while.
+
+    Attributes:
+        retry_after: seconds until another try makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AnswerTooLargeError(AwsError):
+    """HealthImaging's answer is longer than is read."""
+
+
+class NotAcceptableError(IsocenterError):
+    """The answer is not there in a form that Accept takes; the text says in which."""
+
+
+class NoThumbnailError(IsocenterError):
+    """There is no picture to be made: no pixels, or of a kind that isn't drawn."""
+
+
+class RegionNotServedError(IsocenterError):
+    """The path names a region that the proxy doesn't serve."""
+
+
+class NotInStudyError(NotFoundError):
+    """The study's image sets lack the series, instance or frame of the path."""
+
+
+class UsageUnsetError(IsocenterError):
+    """The proxy was not told where the datasets of runs are."""
+
+
+class RunsUnreadableError(IsocenterError):
+    """The objects of runs in S3 can't be listed."""
+
+    retryable = True
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a client is told of a failure.
@@ -93,9 +197,11 @@ class Answer:
 ANSWERS: dict[type[Exception], Answer] = {
     BadRequestError: Answer(400, "BadRequest"),
     TooLargeError: Answer(413, "TooLarge"),
+    TokenInUrlError: Answer(400, "TokenInUrl"),
+    RangeUnsatisfiableError: Answer(416, "RangeUnsatisfiable"),
     UnauthorizedError: Answer(401, "Unauthorized"),
     LevelsUnavailableError: Answer(400, "LevelsUnavailable"),
-    LevelOutOfRangeError: Answer(400, "LevelOutOfRange"),
+    LevelOutOfRangeError: Answer(416, "LevelOutOfRange"),
     KeysUnavailableError: Answer(
         503, "KeysUnavailable", "tokens can't be checked at the moment", 5
     ),
@@ -103,7 +209,17 @@ ANSWERS: dict[type[Exception], Answer] = {
         404, "NotFound", "HealthImaging has no such data store, image set or frame"
     ),
     DeniedError: Answer(
-        403, "Forbidden", "HealthImaging does not let the proxy read this frame"
+        403, "UpstreamForbidden", "HealthImaging does not let the proxy read this frame"
+    ),
+    ForbiddenError: Answer(403, "Forbidden"),
+    CircuitOpenError: Answer(
+        503,
+        "UpstreamFailing",
+        "HealthImaging keeps failing, so it is not asked for a moment",
+        5,
+    ),
+    AnswerTooLargeError: Answer(
+        502, "UpstreamTooLarge", "HealthImaging's answer is longer than its limit"
     ),
     CredentialsError: Answer(
         502, "UpstreamCredentials", "HealthImaging refused the proxy's credentials"
@@ -111,6 +227,14 @@ ANSWERS: dict[type[Exception], Answer] = {
     RefusedError: Answer(400, "RefusedByHealthImaging"),
     BusyError: Answer(
         503, "Busy", "HealthImaging is throttling, or at work on this; try again", 1
+    ),
+    NotAcceptableError: Answer(406, "NotAcceptable"),
+    NoThumbnailError: Answer(404, "NoThumbnail"),
+    RegionNotServedError: Answer(404, "RegionNotServed"),
+    NotInStudyError: Answer(404, "NotInStudy"),
+    UsageUnsetError: Answer(404, "UsageUnset"),
+    RunsUnreadableError: Answer(
+        502, "RunsUnreadable", "the datasets of runs can't be listed in S3", 5
     ),
     DeadlineError: Answer(
         504, "UpstreamTimeout", "HealthImaging did not answer in time"

@@ -29,7 +29,7 @@ _SOT = SOT.to_bytes(MARKER_BYTES, "big")
 _EOC = EOC.to_bytes(MARKER_BYTES, "big")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Levels:
     """What is known of a codestream's levels.
 
@@ -38,11 +38,31 @@ class Levels:
         ends: byte offset of the end of each tile-part known so far, ascending;
             EOC comes after the last of them.
         complete: there are no further levels than these.
+        parts: how many tile-parts there will be, as TLM or the SOT of the only
+            tile says (TNsot, A.4.2); None while that isn't known.
     """
 
     header: MainHeader | None = None
     ends: tuple[int, ...] = ()
     complete: bool = False
+    parts: int | None = None
+
+    def resolutions(self) -> int | None:
+        """How many resolutions the tile-parts stand for, one each.
+
+        1 + the decomposition levels of COD (A.6.1) if the codestream has that
+        many tile-parts, in one tile, one resolution after the other; else 0: the
+        tile-parts say nothing about resolutions. None while that isn't known.
+        Headers of tile-parts are not read: a COD, COC or POC there goes unseen.
+        """
+        if self.header is None:
+            return None
+        if not self.header.resolution_by_resolution:
+            return 0
+        if self.parts is None:
+            return None
+        expected = self.header.cod.decompositions + 1
+        return expected if self.parts == expected else 0
 
 
 class LevelScanner:
@@ -56,6 +76,7 @@ class LevelScanner:
         self._header: MainHeader | None = None
         self._promised: tuple[int, ...] | None = None
         self._ends: list[int] = []
+        self._parts: int | None = None
         self._size = 0
         self._tail = b""
         self._next = 0
@@ -67,8 +88,11 @@ class LevelScanner:
     def levels(self) -> Levels:
         """What the bytes so far tell."""
         if self._promised is not None:
-            return Levels(self._header, self._promised, complete=True)
-        return Levels(self._header, tuple(self._ends), complete=self._ended)
+            return Levels(
+                self._header, self._promised, complete=True, parts=len(self._promised)
+            )
+        parts = len(self._ends) if self._ended else self._parts
+        return Levels(self._header, tuple(self._ends), self._ended, parts)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -134,6 +158,8 @@ class LevelScanner:
 
     def _tile_part(self, segment: bytes) -> None:
         sot = parse_sot(segment, self._next)
+        if sot.parts and self._header is not None and self._header.siz.tiles == 1:
+            self._parts = sot.parts
         if sot.length == 0:
             self._open = True
         else:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from isocenter.core.codestream.markers import (
+    COC,
     COD,
     EOC,
     LENGTH_BYTES,
     MARKER_BYTES,
+    POC,
     SIZ,
     SOC,
     SOD,
@@ -29,10 +31,11 @@ MAX_TILE_PARTS = 65_535
 _FIRST_MARKER = 0xFF01
 _BARE_MARKERS = range(0xFF30, 0xFF40)
 """Markers without a segment (Table A.1)."""
+_RESOLUTION_FIRST = ("RLCP", "RPCL")
 _NOT_IN_MAIN_HEADER = frozenset({SOC, SOD, EOC})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MainHeader:
     """What the main header says.
 
@@ -41,12 +44,27 @@ class MainHeader:
         siz: image and tile size.
         cod: coding style default.
         tile_part_lengths: from TLM, in codestream order; None without TLM.
+        uniform: no COC or POC in the main header: ``cod`` holds for every
+            component, and its progression order to the end.
     """
 
     length: int
     siz: Siz
     cod: Cod
     tile_part_lengths: tuple[int, ...] | None
+    uniform: bool = True
+
+    @property
+    def resolution_by_resolution(self) -> bool:
+        """A lower resolution's packets all come before those of a higher one.
+
+        So in one tile whose progression order begins with the resolution (A.6.1).
+        """
+        return (
+            self.uniform
+            and self.siz.tiles == 1
+            and self.cod.progression in _RESOLUTION_FIRST
+        )
 
 
 class MainHeaderParser:
@@ -58,6 +76,7 @@ class MainHeaderParser:
         self._siz: Siz | None = None
         self._cod: Cod | None = None
         self._tlm: dict[int, tuple[int, ...]] = {}
+        self._uniform = True
 
     def feed(self, data: bytes) -> MainHeader | None:
         """Take the next bytes; the header once its end has been seen.
@@ -124,6 +143,8 @@ class MainHeaderParser:
             if self._cod is not None:
                 malformed("a second COD in the main header", self._at)
             self._cod = parse_cod(body, self._at)
+        elif marker in {COC, POC}:
+            self._uniform = False
         elif marker == TLM:
             tlm = parse_tlm(body, self._at)
             if tlm.index in self._tlm:
@@ -144,4 +165,5 @@ class MainHeaderParser:
             siz=self._siz,
             cod=self._cod,
             tile_part_lengths=lengths or None,
+            uniform=self._uniform,
         )

@@ -14,7 +14,9 @@ from isocenter.core.errors import MalformedError
 SOC = 0xFF4F
 SIZ = 0xFF51
 COD = 0xFF52
+COC = 0xFF53
 TLM = 0xFF55
+POC = 0xFF5F
 SOT = 0xFF90
 SOD = 0xFF93
 EOC = 0xFFD9
@@ -55,7 +57,7 @@ def malformed(message: str, offset: int) -> NoReturn:
     raise CodestreamError(message, offset=offset)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Siz:
     """Image and tile size (A.5.1), on the reference grid."""
 
@@ -67,7 +69,7 @@ class Siz:
     tiles: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cod:
     """Coding style default (A.6.1; SPcod bit 6 per ISO/IEC 15444-15)."""
 
@@ -78,7 +80,7 @@ class Cod:
     reversible: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tlm:
     """One TLM segment (A.7.1): tile-part lengths in codestream order."""
 
@@ -86,9 +88,12 @@ class Tlm:
     lengths: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sot:
-    """Start of tile-part (A.4.2). ``length`` 0 means: up to EOC."""
+    """Start of tile-part (A.4.2).
+
+    ``length`` 0 means: up to EOC; ``parts`` 0: not said here.
+    """
 
     tile: int
     length: int

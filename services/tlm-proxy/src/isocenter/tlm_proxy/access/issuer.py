@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +82,18 @@ def _cognito(pool: str, *, real: bool) -> str:
 class JwksReader:
     """Reads an issuer's key set over HTTP."""
 
-    def __init__(self, session: aiohttp.ClientSession, issuer: Issuer) -> None:
-        self._session = session
+    def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Open the HTTP session; call inside the serving loop."""
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+    async def aclose(self) -> None:
+        """Close it; harmless if it wasn't open."""
+        if self._session is not None:
+            await self._session.close()
 
     async def __call__(self) -> Mapping[str, Any]:
         """The JWK Set (RFC 7517 section 5), found by discovery if need be.
@@ -109,19 +118,26 @@ class JwksReader:
         return await self._json(url)
 
     async def _json(self, url: str) -> Mapping[str, Any]:
+        if self._session is None:
+            raise KeysUnavailableError("the issuer is not asked before the start")
         try:
             async with self._session.get(
                 url, timeout=_TIMEOUT, headers={"Accept": "application/json"}
             ) as response:
                 if response.status != _OK:
                     raise KeysUnavailableError(f"{url} answered {response.status}")
-                body = await response.content.read(_MAX_DOCUMENT)
-                while not response.content.at_eof() and len(body) < _MAX_DOCUMENT:
-                    body += await response.content.read(_MAX_DOCUMENT)
+                body = bytearray()
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > _MAX_DOCUMENT:
+                        raise KeysUnavailableError(
+                            f"{url} is over {_MAX_DOCUMENT} bytes"
+                        )
             document = json.loads(body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KeysUnavailableError(f"{url}: {type(error).__name__}") from error
-        except ValueError as error:
+        # The second: JSON that is nested too deeply.
+        except (ValueError, RecursionError) as error:
             raise KeysUnavailableError(f"{url} is not JSON") from error
         if not isinstance(document, dict):
             raise KeysUnavailableError(f"{url} is not a JSON object")
@@ -156,13 +172,23 @@ class KeySet:
     An unknown key id makes it read again, so a rotated key works at once, but no
     more often than every ``MIN_INTERVAL_S``: made-up ids cost the issuer nothing.
     While the issuer does not answer, the last keys are used for a day.
+
+    Args:
+        fetch: reads the issuer's key set.
+        clock: seconds, monotonic.
+        changed: told the ids of the keys that stayed as they were, whenever the
+            keys were read.
     """
 
     def __init__(
-        self, fetch: Fetch, clock: Callable[[], float] = time.monotonic
+        self,
+        fetch: Fetch,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._changed = changed
         self._keys: Keys = {}
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
@@ -204,9 +230,18 @@ class KeySet:
                 return
             self._tried_at = now
             try:
-                self._keys = parse_keys(await self._fetch())
-                self._read_at = now
+                keys = parse_keys(await self._fetch())
             except KeysUnavailableError as error:
                 log.warning(
                     "the issuer's keys can't be read", extra={"error": str(error)}
                 )
+                return
+            before, self._keys = self._keys, keys
+            self._read_at = now
+            self._changed([k for k in keys if k in before and _same(before, keys, k)])
+
+
+def _same(before: Keys, after: Keys, key_id: str) -> bool:
+    """Whether an id stands for the key it stood for."""
+    old, new = before[key_id].key, after[key_id].key
+    return bool(old.public_numbers() == new.public_numbers())

@@ -4,11 +4,15 @@ A token is never taken from a URL or a cookie, and neither a token nor a claim i
 ever logged. RFC 6750 (bearer tokens), RFC 7519 (JWT).
 """
 
-from collections.abc import Sequence
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
+from jwt import PyJWK
 from jwt.exceptions import (
     ExpiredSignatureError,
     ImmatureSignatureError,
@@ -19,8 +23,20 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
-from isocenter.tlm_proxy.access.issuer import ALGORITHMS, KeySet
-from isocenter.tlm_proxy.errors import UnauthorizedError
+from isocenter.tlm_proxy.access.caller import Access, Caller
+from isocenter.tlm_proxy.access.issuer import (
+    ALGORITHMS,
+    JwksReader,
+    KeySet,
+    issuer_of,
+)
+from isocenter.tlm_proxy.access.known_tokens import KnownTokens
+from isocenter.tlm_proxy.access.rights import Rights, has_scope
+from isocenter.tlm_proxy.errors import ForbiddenError, UnauthorizedError
+from isocenter.tlm_proxy.metrics import Metrics
+from isocenter.tlm_proxy.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LEEWAY_S = 10
 """Seconds by which clocks may differ."""
@@ -36,43 +52,25 @@ _REASONS: dict[type[PyJWTError], str] = {
 }
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, as far as the proxy knows.
-
-    Attributes:
-        subject: the token's `sub`; "" without authentication.
-        claims: all of the token's claims.
-    """
-
-    subject: str
-    claims: dict[str, Any]
-
-
-class Access(Protocol):
-    """Decides who may read."""
-
-    async def check(self, authorization: Sequence[str]) -> Caller:
-        """The caller, by the values of all Authorization headers.
-
-        Raises:
-            UnauthorizedError: no token, or not a good one.
-            KeysUnavailableError: the issuer's keys can't be read.
-        """
-
-    def problem(self) -> str | None:
-        """Why no token can be checked now; None if one can."""
-
-    async def prepare(self) -> None:
-        """Have what checks need ready beforehand; failures show in problem."""
-
-
 class OpenAccess:
-    """auth_mode none: whoever reaches the port may read."""
+    """auth_mode none: whoever reaches the port may read what is served."""
+
+    def __init__(self, served: frozenset[str] | None = None) -> None:
+        self._everybody = Caller("", {}, datastores=served)
+
+    async def open(self) -> None:
+        """Nothing is needed."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def known(self, authorization: bytes | None) -> Caller | None:  # noqa: ARG002 - the protocol's signature
+        """Everybody, whatever they send."""
+        return self._everybody
 
     async def check(self, authorization: Sequence[str]) -> Caller:  # noqa: ARG002 - the protocol's signature
         """Everybody, whatever they send."""
-        return Caller("", {})
+        return self._everybody
 
     def problem(self) -> str | None:
         """Nothing can be wrong."""
@@ -82,27 +80,90 @@ class OpenAccess:
         """Nothing is needed."""
 
 
+@dataclass(frozen=True)
+class Demands:
+    """What a token must say.
+
+    Attributes:
+        issuer: its `iss`.
+        audience: its `aud`; None for tokens that have none (Cognito's).
+        client_ids: its `client_id` (RFC 9068) or, where there is none, its `azp`
+            (OpenID Connect); empty for any.
+        token_use: whether it must have a `token_use`, as Cognito's tokens do. If
+            it has one, it must be "access".
+        scope: one of its scopes; None for any.
+    """
+
+    issuer: str
+    audience: str | None = None
+    client_ids: frozenset[str] = frozenset()
+    token_use: bool = False
+    scope: str | None = None
+
+    def check(self, claims: Mapping[str, Any]) -> None:
+        """Nothing, if claims that PyJWT does not look at are as they must be.
+
+        Raises:
+            UnauthorizedError: one isn't; the text names it, and not its value.
+            ForbiddenError: the scope is not there.
+        """
+        use = claims.get("token_use")
+        if use != "access" and (use is not None or self.token_use):
+            raise UnauthorizedError("the token's token_use is not accepted")
+        client_id = claims.get("client_id", claims.get("azp"))
+        if self.client_ids and str(client_id) not in self.client_ids:
+            raise UnauthorizedError("the token's client_id is not accepted")
+        if self.scope is not None and not has_scope(claims, self.scope):
+            raise ForbiddenError(
+                f"the token needs the scope {self.scope}", code="insufficient_scope"
+            )
+
+
 class TokenAccess:
     """Access tokens of one issuer.
 
     Args:
-        keys: the issuer's keys.
-        issuer: the `iss` that tokens must carry.
-        audience: the `aud` they must carry; None for tokens that have none.
-        claims: further claims and the values they must have. Cognito's access
-            tokens carry `client_id` and `token_use`, and no `aud`.
+        reader: reads the issuer's keys.
+        demands: what tokens must say.
+        rights: which data stores their bearers may read.
+        recheck_s: seconds after which a token that was checked is checked again.
+        metrics: where the tokens that are remembered are counted.
+        clock: seconds since the epoch.
     """
 
     def __init__(
-        self, keys: KeySet, issuer: str, audience: str | None, claims: dict[str, str]
+        self,
+        reader: JwksReader,
+        demands: Demands,
+        rights: Rights,
+        *,
+        recheck_s: float,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
-        self._claims = claims
+        self._reader = reader
+        self._demands = demands
+        self._rights = rights
+        self._recheck_s = recheck_s
+        self._clock = clock
+        self._known = KnownTokens(clock)
+        self._keys = KeySet(reader, changed=self._known.keep_keys)
+        self._counted = metrics.tokens_known
+
+    async def open(self) -> None:
+        """Open the session to the issuer."""
+        self._reader.open()
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._reader.aclose()
+
+    def known(self, authorization: bytes | None) -> Caller | None:
+        """The caller of a token that was checked before; see Access."""
+        return None if authorization is None else self._known.get(authorization)
 
     async def check(self, authorization: Sequence[str]) -> Caller:
-        """The token's subject; see Access."""
+        """The caller, after a full check; see Access."""
         token = bearer(authorization)
         try:
             header = jwt.get_unverified_header(token)
@@ -111,26 +172,23 @@ class TokenAccess:
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
             raise UnauthorizedError("the token is not signed by RS256 or ES256")
+        if "crit" in header:
+            # RFC 7515 section 4.1.11: whoever does not know it, refuses.
+            raise UnauthorizedError("the token's header asks for an extension")
         key = await self._keys.key(key_id)
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=ALGORITHMS,
-                issuer=self._issuer,
-                audience=self._audience,
-                leeway=LEEWAY_S,
-                options={
-                    "require": ["exp", "iss"],
-                    "verify_aud": self._audience is not None,
-                },
-            )
-        except PyJWTError as error:
-            raise UnauthorizedError(_reason(error)) from error
-        for name, value in self._claims.items():
-            if claims.get(name) != value:
-                raise UnauthorizedError(f"the token's {name} is not accepted")
-        return Caller(str(claims.get("sub", "")), claims)
+        claims = self._verified(token, key)
+        self._demands.check(claims)
+        subject = str(claims.get("sub") or claims.get("client_id") or "")
+        caller = Caller(
+            subject,
+            claims,
+            client=hashlib.sha256(subject.encode()).hexdigest()[:16],
+            datastores=self._rights.of(claims),
+        )
+        until = min(float(claims["exp"]), self._clock() + self._recheck_s)
+        self._known.remember(token, caller, key_id, until)
+        self._counted.set(len(self._known))
+        return caller
 
     def problem(self) -> str | None:
         """Whether the issuer's keys are missing."""
@@ -140,6 +198,65 @@ class TokenAccess:
         """Read the issuer's keys, if they are not fresh."""
         if not self._keys.fresh:
             await self._keys.refresh()
+
+    def _verified(self, token: str, key: PyJWK) -> dict[str, Any]:
+        """The claims, once signature, iss, aud, exp, nbf and iat are good."""
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                issuer=self._demands.issuer,
+                audience=self._demands.audience,
+                leeway=LEEWAY_S,
+                options={
+                    "require": ["exp", "iss"],
+                    "verify_aud": self._demands.audience is not None,
+                },
+            )
+        except PyJWTError as error:
+            raise UnauthorizedError(_reason(error)) from error
+
+
+def build_access(settings: Settings, metrics: Metrics) -> Access:
+    """Who may read, by the settings; not open yet.
+
+    Raises:
+        ConfigurationError: the issuer's region can't be worked out.
+    """
+    served = frozenset(settings.datastores) or None
+    issuer = issuer_of(settings)
+    if issuer is None:
+        log.warning("auth_mode is none: whoever reaches this port reads frames")
+        return OpenAccess(served)
+    if settings.auth_mode == "cognito":
+        demands = Demands(
+            issuer.name,
+            client_ids=_listed(settings.cognito_client_id),
+            token_use=True,
+            scope=settings.required_scope,
+        )
+    else:
+        demands = Demands(
+            issuer.name,
+            audience=settings.oidc_audience,
+            client_ids=frozenset(settings.oidc_client_ids),
+            scope=settings.required_scope,
+        )
+    return TokenAccess(
+        JwksReader(issuer),
+        demands,
+        Rights(served, settings.datastores_claim, settings.datastore_groups),
+        recheck_s=settings.token_recheck_s,
+        metrics=metrics,
+    )
+
+
+def _listed(written: str | None) -> frozenset[str]:
+    """The names of a list with commas."""
+    return frozenset(
+        each.strip() for each in (written or "").split(",") if each.strip()
+    )
 
 
 def bearer(authorization: Sequence[str]) -> str:

@@ -1,33 +1,43 @@
-"""GetImageFrame as a signed HTTP request, by botocore's own rules.
+"""HealthImaging's calls as signed HTTP requests, by botocore's own rules.
 
 Endpoint, host prefix, path and signing name come from botocore's client and
 service model, so that AWS's variables (``AWS_ENDPOINT_URL*``,
 ``AWS_DISABLE_HOST_PREFIX_INJECTION``, FIPS, profiles, roles) mean what they mean
 for every SDK; only the bytes are moved by aiohttp, because botocore's own
-transport would cost a thread a frame.
+transport would cost a thread a call.
+
+The SDK does not know HealthImaging's DICOMweb service. It is signed under the same
+name; its host is the SDK's with ``dicom-`` before it, where the host prefix of an
+operation would be, and so it obeys the same variables.
 """
 
-import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from isocenter.core import aws
-from isocenter.core.errors import AwsError
-from isocenter.tlm_proxy.errors import CredentialsError
-from isocenter.tlm_proxy.frames.key import FrameKey
+from isocenter.core.run_request import ID_PATTERN
+from isocenter.tlm_proxy.errors import BadRequestError
+from isocenter.tlm_proxy.upstream.credentials import Credentials
+
+DICOMWEB_PREFIX = "dicom-"
+
+Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What is to be sent: HTTP method, absolute URL, headers and body."""
+    """What is to be sent: HTTP method, absolute URL, headers and body.
+
+    The URL is signed as it is written: it must not be normalised on the way.
+    """
 
     method: str
     url: str
@@ -35,94 +45,144 @@ class SignedRequest:
     body: bytes
 
 
-class FrameSigner:
-    """Makes signed GetImageFrame requests."""
+class Signer:
+    """Makes signed requests to HealthImaging in one region.
 
-    def __init__(self, client: Any, session: Any) -> None:
-        """Take the endpoint from ``client`` and credentials from ``session``.
+    Args:
+        client: a boto3 client of medical-imaging: the region and its endpoint.
+        credentials: to sign with.
+    """
+
+    def __init__(self, client: Any, credentials: Credentials) -> None:
+        self._model = client.meta.service_model
+        self._prefixes: bool = client.meta.config.inject_host_prefix
+        self._endpoint = str(client.meta.endpoint_url)
+        self.region = str(client.meta.region_name)
+        self._credentials = credentials
+        self._dicomweb = self._base(DICOMWEB_PREFIX)
+        # By operation: method, URL as a template, and what its members are called
+        # in the query.
+        self._operations: dict[str, tuple[str, str, dict[str, str]]] = {}
+
+    async def ready(self) -> None:
+        """Have credentials to sign with.
+
+        Raises:
+            CredentialsError: there are none.
+        """
+        await self._credentials.frozen()
+
+    async def operation(
+        self,
+        name: str,
+        path: Mapping[str, str],
+        query: Mapping[str, str | int | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> SignedRequest:
+        """An operation of botocore's model (rest-json), signed now.
 
         Args:
-            client: a boto3 client of medical-imaging.
-            session: a boto3 session, asked for credentials when first needed.
-        """
-        operation = client.meta.service_model.operation_model("GetImageFrame")
-        self._method: str = operation.http["method"]
-        self._path: str = operation.http["requestUri"]
-        prefix = (operation.endpoint or {}).get("hostPrefix", "")
-        if not client.meta.config.inject_host_prefix:
-            prefix = ""
-        scheme, host, path, _, _ = urlsplit(client.meta.endpoint_url)
-        self._base = urlunsplit((scheme, prefix + host, path.rstrip("/"), "", ""))
-        self._region: str = client.meta.region_name
-        self._service: str = client.meta.service_model.signing_name
-        self._session = session
-        self._credentials: Any = None
-        self._finding = asyncio.Lock()
-
-    @classmethod
-    def connect(cls) -> Self:
-        """A signer from AWS's own variables and files.
-
-        Raises:
-            ConfigurationError: no region is set.
-        """
-        return cls(aws.client("medical-imaging"), boto3.Session())
-
-    async def credentials(self) -> Any:
-        """Frozen credentials, refreshed in a thread when they are about to end.
-
-        Raises:
-            CredentialsError: there are none, or they can't be refreshed.
-        """
-        async with self._finding:
-            if self._credentials is None:
-                with _fetching_credentials():
-                    self._credentials = await asyncio.to_thread(
-                        self._session.get_credentials
-                    )
-        if self._credentials is None:
-            raise CredentialsError(
-                "no AWS credentials: give the pod a role, or set AWS's variables"
-            )
-        refresh_needed = getattr(self._credentials, "refresh_needed", None)
-        if refresh_needed is None or not refresh_needed():
-            return self._credentials.get_frozen_credentials()
-        with _fetching_credentials():
-            return await asyncio.to_thread(self._credentials.get_frozen_credentials)
-
-    async def sign(self, key: FrameKey) -> SignedRequest:
-        """GetImageFrame of ``key``, signed now.
+            name: such as "GetImageFrame".
+            path: its members that stand in the path.
+            query: its members that stand in the query; None is left out.
+            body: the JSON body: the member that the model calls its payload, not
+                an object around it; none if None.
 
         Raises:
             CredentialsError: there are no credentials to sign with.
         """
-        request = AWSRequest(
-            method=self._method,
-            url=self._base
-            + self._path.format(
-                datastoreId=key.datastore_id, imageSetId=key.image_set_id
-            ),
-            data=json.dumps({"imageFrameId": key.frame_id}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        credentials = await self.credentials()
-        SigV4Auth(credentials, self._service, self._region).add_auth(request)
-        return SignedRequest(
-            method=request.method,
-            url=request.url,
-            headers=dict(request.headers.items()),
-            body=request.data,
-        )
+        method, template, names = self._operation(name)
+        url = template.format_map({k: quote(v, safe="") for k, v in path.items()})
+        pairs = [(names[k], str(v)) for k, v in (query or {}).items() if v is not None]
+        content = b"" if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if content else {}
+        return await self._sign(method, url + _query(pairs), headers, content)
+
+    async def dicomweb(
+        self, datastore_id: str, path: str, query: Query, accept: str
+    ) -> SignedRequest:
+        """A GET of HealthImaging's DICOMweb service, signed now.
+
+        Args:
+            datastore_id: the data store.
+            path: below it, such as "studies/1.2.3/series".
+            query: names and values, not encoded yet.
+            accept: the Accept header.
+
+        Raises:
+            BadRequestError: the path leads out of the data store.
+            CredentialsError: there are no credentials to sign with.
+        """
+        below = path.removeprefix("/")
+        if not re.fullmatch(ID_PATTERN, datastore_id) or (
+            {"", ".", ".."} & set(below.split("/"))
+        ):
+            # Such a path would be signed, and read, as another one.
+            raise BadRequestError("the path is not one of a data store's DICOMweb")
+        url = f"{self._dicomweb}/datastore/{datastore_id}/{quote(below, safe='/~')}"
+        return await self._sign("GET", url + _query(query), {"Accept": accept}, b"")
+
+    def _operation(self, name: str) -> tuple[str, str, dict[str, str]]:
+        if name not in self._operations:
+            model = self._model.operation_model(name)
+            base = self._base((model.endpoint or {}).get("hostPrefix", ""))
+            names = {
+                member: str(shape.serialization["name"])
+                for member, shape in model.input_shape.members.items()
+                if shape.serialization.get("location") == "querystring"
+            }
+            self._operations[name] = (
+                str(model.http["method"]),
+                base + str(model.http["requestUri"]),
+                names,
+            )
+        return self._operations[name]
+
+    def _base(self, prefix: str) -> str:
+        scheme, host, path, _, _ = urlsplit(self._endpoint)
+        host = prefix + host if self._prefixes else host
+        return urlunsplit((scheme, host, path.rstrip("/"), "", ""))
+
+    async def _sign(
+        self, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> SignedRequest:
+        request = AWSRequest(method=method, url=url, data=body, headers=headers)
+        credentials = await self._credentials.frozen()
+        SigV4Auth(credentials, self._model.signing_name, self.region).add_auth(request)
+        return SignedRequest(method, url, dict(request.headers.items()), body)
 
 
-@contextmanager
-def _fetching_credentials() -> Iterator[None]:
-    """Any AWS failure inside is one of credentials."""
-    try:
-        with aws.calling("get AWS credentials"):
-            yield
-    except AwsError as error:
-        raise CredentialsError(str(error), code=error.code) from error
-    except OSError as error:
-        # botocore lets a web identity's token file that is not there through.
-        raise CredentialsError(f"could not get AWS credentials: {error}") from error
+def connect(regions: Sequence[str]) -> tuple[str, dict[str, Signer]]:
+    """Signers by region, from AWS's own variables and files.
+
+    Args:
+        regions: those to serve; the process's own if empty.
+
+    Returns:
+        The process's own region (the first of ``regions``, if AWS's variables name
+        none), and the signers.
+
+    Raises:
+        ConfigurationError: no region is set.
+    """
+    session = boto3.Session()
+    credentials = Credentials(session)
+    own = session.region_name or (regions[0] if regions else None)
+    clients = [
+        aws.client("medical-imaging", region=region) for region in (regions or (own,))
+    ]
+    signers = {
+        signer.region: signer
+        for signer in (Signer(client, credentials) for client in clients)
+    }
+    return own or next(iter(signers)), signers
+
+
+def _query(pairs: Query) -> str:
+    """The query as SigV4 wants it: encoded by RFC 3986, each name with its "="."""
+    if not pairs:
+        return ""
+    return "?" + "&".join(
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+        for name, value in pairs
+    )

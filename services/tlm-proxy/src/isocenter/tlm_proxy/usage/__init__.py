@@ -1,0 +1,1 @@
+"""Which runs used a study, by the dataset manifests that runs leave in S3."""
