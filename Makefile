@@ -10,7 +10,7 @@ ifeq ($(CLUSTER),local)
 export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
 endif
 # Paths that are linted, type-checked and formatted.
-SOURCES := libs services operator pipeline devcloud tests hack
+SOURCES := libs services operator pipeline devcloud tests hack bench
 TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud)
 
 .PHONY: help
@@ -27,7 +27,7 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh packages check devcloud faults+training authoring images demo cluster-tests system
+	hack/tiers.sh packages check devcloud faults+training browser authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify chart unit+contract
@@ -69,6 +69,13 @@ cluster-tests: cluster ## the charts and resources against a real API server
 
 system: init ## the chain that `make demo` ran, asserted
 	pytest -q tests/system
+
+.PHONY: browser bench-proxy
+browser: init ## the viewer in headless Chromium, from login to pixels
+	pytest -q tests/browser
+
+bench-proxy: init ## the tile proxy beside its peers (bench/README.md)
+	python -m bench.proxy
 
 .PHONY: soak
 soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)

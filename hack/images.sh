@@ -14,11 +14,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/cluster/env.sh"
 cd "$REPOSITORY"
 
 REGISTRY=${REGISTRY:-localhost:$REGISTRY_PORT}
-NAMES=(storescp tlm-proxy fetcher operator trainer devcloud)
+NAMES=(storescp tlm-proxy viewer fetcher operator trainer devcloud)
 
 dockerfile() {
   case $1 in
-    storescp | tlm-proxy | fetcher) echo "services/$1/Dockerfile" ;;
+    storescp | tlm-proxy | viewer | fetcher) echo "services/$1/Dockerfile" ;;
     operator | devcloud) echo "$1/Dockerfile" ;;
     trainer) echo pipeline/Dockerfile ;;
     *)

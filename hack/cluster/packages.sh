@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages the cluster stands on, if any is missing.
+# Installs the Debian packages that the cluster and the tests need, if any is missing.
 set -euo pipefail
 
 # program or file that shows the package is there | package
@@ -21,6 +21,12 @@ openssl openssl
 debootstrap debootstrap
 docker-registry docker-registry
 dcmsend dcmtk
+nginx nginx
+/usr/lib/nginx/modules/ngx_http_brotli_static_module.so libnginx-mod-http-brotli-static
+brotli brotli
+chromium chromium
+npm npm
+envsubst gettext-base
 "
 # A docker client of another origin will do, so the test is for the program,
 # not for the package.

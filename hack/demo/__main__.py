@@ -8,7 +8,12 @@ from typing import Any
 from demo import watch
 from demo.install import install, uninstall
 from demo.local_aws import read
-from demo.place import NAMESPACE, PROXY_NODE_PORT, local_cluster
+from demo.place import (
+    NAMESPACE,
+    PROXY_NODE_PORT,
+    VIEWER_NODE_PORT,
+    local_cluster,
+)
 from demo.send import send, study
 from demo.shell import DemoError, kubectl, say
 
@@ -55,10 +60,15 @@ def report(runs: list[dict[str, Any]]) -> None:
                     f" {verified.count(True)} of {len(verified)} frames verified"
                 )
         print(f"frames   {proxy_url(manifest)}")
+    print(f"viewer   http://localhost:{VIEWER_NODE_PORT}/")
     if not local_cluster():
         print(
             f"         after: kubectl -n {NAMESPACE} port-forward"
             f" service/isocenter-tlm-proxy {PROXY_NODE_PORT}:80"
+        )
+        print(
+            f"         and: kubectl -n {NAMESPACE} port-forward"
+            f" service/isocenter-viewer {VIEWER_NODE_PORT}:80"
         )
 
 

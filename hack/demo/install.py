@@ -7,6 +7,7 @@ from demo.place import (
     NAMESPACE,
     PROXY_NODE_PORT,
     ROOT,
+    VIEWER_NODE_PORT,
     images,
     local_cluster,
 )
@@ -54,6 +55,7 @@ def install() -> None:
         *("isocenter", NAMESPACE, "--values", str(LOCAL_AWS_VALUES)),
         *("--set-string", f"storescp.image={image['storescp']}"),
         *("--set-string", f"tlmProxy.image={image['tlm-proxy']}"),
+        *("--set-string", f"viewer.image={image['viewer']}"),
         *("--set-string", f"fetcher.image={image['fetcher']}"),
         *("--set-string", f"operator.image={image['operator']}"),
         *("--set-string", f"pipeline.image={image['trainer']}"),
@@ -67,6 +69,8 @@ def _node_port() -> tuple[str, ...]:
     return (
         *("--set-string", "tlmProxy.service.type=NodePort"),
         *("--set", f"tlmProxy.service.nodePort={PROXY_NODE_PORT}"),
+        *("--set-string", "viewer.service.type=NodePort"),
+        *("--set", f"viewer.service.nodePort={VIEWER_NODE_PORT}"),
     )
 
 

@@ -13,6 +13,7 @@ AWS_NAMESPACE = "devcloud"
 STUDY = ROOT / "tests" / "data" / "ct_head.tar.xz"
 LOCAL_AWS_VALUES = ROOT / "charts" / "devcloud" / "isocenter-values.yaml"
 PROXY_NODE_PORT = 30880
+VIEWER_NODE_PORT = 30881
 BUCKET = "isocenter-data"
 
 

@@ -10,8 +10,36 @@ import yaml
 from generate.processes import PROCESSES
 
 # Maps whose keys belong to someone else: AWS, Kubernetes.
-OPEN = {"annotations", "env", "limits", "requests", "resources"}
+# OHIF's own options.
+OPEN = {"annotations", "env", "limits", "ohif", "requests", "resources"}
 ENUMS = {("service", "type"): ["ClusterIP", "NodePort", "LoadBalancer"]}
+# Members of lists, which an empty list in values.yaml does not show.
+ITEMS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("viewer", "config", "stores"): {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "region", "datastore_id"],
+        "properties": {
+            # `isocenter` names the source that follows the user's choice.
+            "name": {
+                "type": "string",
+                "pattern": "^[a-z0-9-]+$",
+                "not": {"const": "isocenter"},
+            },
+            "friendly_name": {"type": "string"},
+            "region": {"type": "string", "pattern": "^[a-z0-9-]+$"},
+            "datastore_id": {"type": "string", "pattern": "^[0-9a-z]{32}$"},
+        },
+    },
+    ("viewer", "config", "proxy_urls"): {
+        "type": "string",
+        "pattern": "^https?://[0-9a-z.-]+(:[0-9]+)?(/[0-9A-Za-z._~-]+)*$",
+    },
+    ("viewer", "config", "oidc", "origins"): {
+        "type": "string",
+        "pattern": "^https?://[0-9a-z.-]+(:[0-9]+)?$",
+    },
+}
 
 
 def values_schema(chart: Path) -> str:
@@ -83,7 +111,8 @@ def _value(
             return {"type": "object", **described}
         return _object(value, texts, path)
     if isinstance(value, list):
-        return {"type": "array", **described}
+        items = {"items": ITEMS[path]} if path in ITEMS else {}
+        return {"type": "array", **described, **items}
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
     schema: dict[str, Any] = {"type": kinds[type(value)], **described}
     if path[-2:] in ENUMS:

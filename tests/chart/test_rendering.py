@@ -85,6 +85,10 @@ def test_settings_reach_the_process():
         ("tlmProxy.replicas=many", "replicas"),
         ("storescp.service.type=Magic", "type"),
         ("platform.buckets=x", "buckets"),
+        ("viewer.config.oidc.audience=x", "audience"),
+        ("viewer.config.stores[0].regoin=eu-west-1", "regoin"),
+        ("viewer.config.proxy_urls[0]=tiles.example.org", "proxy_urls"),
+        ("ingress.hosts=x", "hosts"),
     ],
 )
 def test_a_typo_is_refused_by_name(minimal, setting, named):
@@ -103,6 +107,7 @@ def test_a_typo_is_refused_by_name(minimal, setting, named):
         "storescp.image",
         "storescp.tlsSecret",
         "tlmProxy.image",
+        "viewer.image",
         "fetcher.image",
         "operator.image",
     ],
@@ -113,7 +118,7 @@ def test_a_missing_value_is_named(minimal, value):
 
 
 def test_components_can_be_left_out(minimal):
-    off = ("storescp", "tlmProxy", "fetcher", "operator", "intake")
+    off = ("storescp", "tlmProxy", "viewer", "fetcher", "operator", "intake")
     manifests = render(minimal, sets=tuple(f"{name}.enabled=false" for name in off))
     kinds = {kind for kind, _ in manifests}
     assert kinds == {"CustomResourceDefinition"}

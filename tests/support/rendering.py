@@ -11,7 +11,7 @@ CHART = ROOT / "charts" / "isocenter"
 LOCAL_AWS_VALUES = ROOT / "charts" / "devcloud" / "isocenter-values.yaml"
 IMAGES = tuple(
     f"{key}.image=registry.example/{key.lower()}:1"
-    for key in ("storescp", "tlmProxy", "fetcher", "operator", "pipeline")
+    for key in ("storescp", "tlmProxy", "viewer", "fetcher", "operator", "pipeline")
 )
 PROFILES: dict[str, tuple[tuple[Path, ...], tuple[str, ...]]] = {
     "minimal": ((CHART / "ci" / "minimal.yaml",), ()),

@@ -5,6 +5,7 @@
 
 {{- define "isocenter.storescp.name" -}}{{ include "isocenter.name" . }}-storescp{{- end -}}
 {{- define "isocenter.tlmProxy.name" -}}{{ include "isocenter.name" . }}-tlm-proxy{{- end -}}
+{{- define "isocenter.viewer.name" -}}{{ include "isocenter.name" . }}-viewer{{- end -}}
 {{- define "isocenter.fetcher.name" -}}{{ include "isocenter.name" . }}-fetcher{{- end -}}
 {{- define "isocenter.operator.name" -}}{{ include "isocenter.name" . }}-operator{{- end -}}
 {{- define "isocenter.intake.name" -}}{{ include "isocenter.name" . }}-intake{{- end -}}
