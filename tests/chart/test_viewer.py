@@ -84,6 +84,23 @@ def test_an_issuer_without_cognito_needs_a_client(minimal):
     assert page["oidc"]["cognito"] is False
 
 
+def test_pages_log_in_as_the_first_of_several_clients(minimal):
+    several = r"tlmProxy.config.cognito_client_id=web\, notebooks"
+    assert platform(render(minimal, sets=(several,)))["oidc"]["clientId"] == "web"
+    none = "tlmProxy.config.cognito_client_id=null"
+    with pytest.raises(HelmError, match=r"viewer.config.oidc.client_id is required"):
+        render(minimal, sets=(none,))
+
+
+def test_the_proxy_is_given_the_time_to_drain(minimal):
+    def grace(*sets):
+        pod = workloads(render(minimal, sets=sets))["isocenter-tlm-proxy"]
+        return pod["spec"]["terminationGracePeriodSeconds"]
+
+    assert grace() == 30
+    assert grace("tlmProxy.config.drain_s=120") == 130
+
+
 def store(region: str) -> tuple[str, ...]:
     return tuple(
         f"viewer.config.stores[0].{key}={value}"

@@ -37,7 +37,7 @@ def test_a_listing_has_no_arrays(run_folder, bucket):
         f"{run}/model/job/output/model.tar.gz",
         "imaging/nightly/attempt-1/request.json",
     ]
-    assert objects.find(f"{run}/dataset/none.json") is None
+    assert objects.find(f"{run}/dataset/none.json", len) is None
 
 
 def test_the_run_of_a_study(serving, ports, bucket, run_folder, ct_study, imaging):

@@ -43,6 +43,7 @@ def tile_proxy():
             self.send_header("Content-Type", "application/dicom+json")
             self.send_header("Content-Length", "10")
             self.send_header("Cache-Control", "private, immutable")
+            self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
             self.wfile.write(b"first")
             self.wfile.flush()

@@ -8,7 +8,7 @@ const { RefusedError, allowedProxy, read, resolved, write } = await at('choice')
 const { CHOSEN, dataSources, dicomwebRoot } = await at('data_source');
 const { ohifConfiguration } = await at('configuration');
 const { failure, failureHandler } = await at('failures');
-const { asked, reason, runsPath, usage } = await at('runs_page');
+const { UID, asked, reason, runsPath, usage } = await at('runs_page');
 const { SourceDialog } = await at('source_dialog');
 
 const east = { name: 'east', friendlyName: 'East', region: 'us-east-1', datastoreId: 'e'.repeat(32) };
@@ -128,9 +128,14 @@ test('the installation may add to OHIF but not replace where it reads and who lo
   assert.equal(made.oidc[0].response_type, 'code');
   assert.equal(made.oidc[0].client_id, 'web');
   assert.equal(made.oidc[0].extraQueryParams.logout_uri, 'https://viewer.example.org/');
-  const open = ohifConfiguration(platform, services(null), 'https://viewer.example.org');
+  const open = ohifConfiguration({ ...platform, ohif: { oidc: [{}] } }, services(null), 'https://viewer.example.org');
   assert.ok(!('oidc' in open));
   assert.ok(!('investigationalUseDialog' in open), 'the notice stays unless it is said');
+});
+
+test('a study in a path is a UID, never a way up', () => {
+  for (const uid of ['1.2.840.10008', '2']) assert.match(uid, UID);
+  for (const bad of ['..', '.', '.1', '1/2', '', '1'.repeat(65)]) assert.doesNotMatch(bad, UID);
 });
 
 test('failures are told in words, once', () => {

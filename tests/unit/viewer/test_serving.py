@@ -146,6 +146,7 @@ def test_the_tile_proxy_is_passed_through_as_it_comes(serve, tile_proxy):
     assert b"".join(pieces) == b"later"
     assert answer.headers["cache-control"] == "private, immutable"
     assert "content-security-policy" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
     ((seen, headers),) = tile_proxy.seen
     assert seen == path
     assert headers["Authorization"] == "Bearer abc"

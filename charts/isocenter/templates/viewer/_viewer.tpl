@@ -14,7 +14,8 @@ viewer.config.oidc says, else what the tile proxy checks tokens for.
 {{- $pool := required "tlmProxy.config.cognito_user_pool_id is required (or viewer.config.oidc.authority)" (get $proxy "cognito_user_pool_id") -}}
 {{- $authority = printf "https://cognito-idp.%s.amazonaws.com/%s" (first (splitList "_" $pool)) $pool -}}
 {{- end -}}
-{{- if eq $mode "cognito" -}}{{- $client = $client | default (get $proxy "cognito_client_id") -}}{{- end -}}
+{{- /* The proxy may take tokens of several clients; pages log in as the first. */}}
+{{- if eq $mode "cognito" -}}{{- $client = $client | default (get $proxy "cognito_client_id" | default "" | splitList "," | first | trim) -}}{{- end -}}
 {{- end -}}
 {{- if $authority -}}
 {{- $cognito := contains "://cognito-idp." $authority -}}

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from jwt.algorithms import RSAAlgorithm
 
 from isocenter.tlm_proxy.access.issuer import (
     MAX_AGE_S,
@@ -107,6 +108,7 @@ def test_only_signing_keys_of_our_algorithms_are_kept(keys, jwk):
             jwk(keys["rsa"], "rs512", alg="RS512"),
             {"kty": "oct", "kid": "hmac", "k": "c2VjcmV0"},
             {"kty": "RSA", "kid": "broken"},
+            RSAAlgorithm.to_jwk(keys["rsa"], as_dict=True) | {"kid": "private"},
             {"kid": "nothing"},
             "text",
         ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from isocenter.core.errors import MalformedError, NotFoundError
+from isocenter.core.errors import MalformedError
 from isocenter.core.testing.image_sets import InstanceSource, build_image_set
 from isocenter.tlm_proxy.dicomweb.instance_map import instance_map
 from isocenter.tlm_proxy.dicomweb.locate import Locator, Place
@@ -195,17 +195,72 @@ def test_maps_are_bounded(image_sets, clock, names):
     assert not locator.known(Place(STORE, oldest.study), oldest.series(), oldest.sop())
 
 
-def test_a_deleted_image_set_is_listed_anew(image_sets, locator, study, names):
+def test_a_deleted_image_set_is_listed_anew(image_sets, locator, clock, study, names):
     image_sets.add(study)
     named = names(study)
     place = Place(STORE, named.study)
     asyncio.run(locator.image_sets(place, "me"))
     del image_sets.contents[study.image_set_id]
-    with pytest.raises(NotFoundError):
-        instance(locator, named)
-    with pytest.raises(NotInStudyError):
-        instance(locator, named)
+    clock.now += 4
+    for _ in range(3):
+        with pytest.raises(NotInStudyError):
+            instance(locator, named)
     assert image_sets.calls["search"] == 2
+
+
+def test_a_deleted_image_set_does_not_hide_the_others(
+    image_sets, locator, clock, study, names
+):
+    gone = twin(study, suffix="w")
+    image_sets.add(gone)
+    image_sets.add(study)
+    named = names(study)
+    place = Place(STORE, named.study)
+    asyncio.run(locator.image_sets(place, "me"))
+    del image_sets.contents[gone.image_set_id]
+    assert instance(locator, named).image_set_id == study.image_set_id
+    assert len(asyncio.run(locator.series(place, named.series(), "me"))) == 2
+    # Nor does it cost a call for every frame while it is still listed.
+    assert locator.known(place, named.series(), named.sop())
+    assert image_sets.calls["metadata", gone.image_set_id] == 1
+    assert image_sets.calls["search"] == 1
+
+
+def test_a_primary_set_of_several_series_goes_before_a_non_primary_of_one(
+    image_sets, locator, study, names
+):
+    # From before there were primary image sets; its tags name its first series.
+    image_sets.add(study, primary=None)
+    named = names(study)
+    other = twin(study, suffix="v")
+    del other.metadata["Study"]["Series"][named.series(0)]
+    image_sets.add(other, primary=False)
+    assert instance(locator, named, series=1).image_set_id == study.image_set_id
+    place = Place(STORE, named.study)
+    (found,) = asyncio.run(locator.series(place, named.series(1), "me"))
+    assert found.image_set_id == study.image_set_id
+    assert locator.known(place, named.series(1), named.sop(series=1)) == found
+
+
+def test_lists_of_image_sets_are_bounded(image_sets, locator, monkeypatch, names):
+    monkeypatch.setattr("isocenter.tlm_proxy.dicomweb.locate.MAX_LISTED", 3)
+    contents = [
+        build_image_set([InstanceSource()], name=f"l{n}", datastore_id="d" * 32)
+        for n in range(5)
+    ]
+    for content in contents:
+        image_sets.add(content)
+        instance(locator, names(content))
+    places = [Place(STORE, names(content).study) for content in contents]
+    locator.forget(places[-1])
+    assert [
+        locator.known(place, named.series(), named.sop()) is not None
+        for place, named in zip(places, map(names, contents), strict=True)
+    ] == [False, False, True, True, False]
+    instance(locator, names(contents[0]))
+    assert locator.known(
+        places[2], names(contents[2]).series(), names(contents[2]).sop()
+    )
 
 
 def test_frame_ids_of_another_length_are_not_guessed(study, names):

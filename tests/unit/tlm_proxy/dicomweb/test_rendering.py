@@ -251,3 +251,26 @@ def test_a_huge_frame_without_levels_is_not_decoded(monkeypatch, pixels):
     assert picture(stored, HTJ2K, how).shape == (96, 160)
     with pytest.raises(NoThumbnailError, match="levels"):
         draw(stored, HTJ2K, how, 0, (160, 96))
+
+
+def test_a_sign_that_ends_at_bits_stored(pixels):
+    array = pixels - 1000
+    how = shown(array, BitsStored=12, WindowCenter="276", WindowWidth="2552")
+    stored = (array & 0x0FFF).tobytes()
+    extended = picture(array.tobytes(), RAW, how)
+    assert (picture(stored, RAW, how) == extended).all()
+    assert extended[:, 0].mean() < 5
+
+
+def test_a_jpeg_that_cannot_be_reduced_enough_is_not_decoded(monkeypatch):
+    # libjpeg reduces by what the shorter side allows: here not at all.
+    array = np.zeros((100, 4000), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(array).save(out, "JPEG")
+    how = shown(array)
+    assert picture(out.getvalue(), JPEG, how).shape == (4, 160)
+    monkeypatch.setattr(
+        "isocenter.tlm_proxy.dicomweb.rendering.MAX_DECODED", array.size - 1
+    )
+    with pytest.raises(NoThumbnailError, match="too large"):
+        draw(out.getvalue(), JPEG, how, 0, (160, 160))

@@ -85,6 +85,23 @@ def test_non_primary_sets_on_request(ask, root, upstream, names, study, image_se
     assert paged.json() == both.json()[1:2]
 
 
+def test_non_primary_sets_of_other_series_are_not_read(
+    ask, root, names, study, image_sets
+):
+    image_sets.add(study, primary=False)
+    named = names(study)
+    path = f"{root}/studies/{named.study}/series/1.2.3/instances"
+    (found,) = ask(f"{path}?includeNonPrimary=true")
+    assert found.json() == []
+    assert image_sets.calls["metadata", named.image_set] == 0
+
+
+def test_half_a_surrogate_pair_does_not_break_an_answer_off(ask, root, upstream):
+    upstream.dicomweb.rows["studies"] = [row("00081030", "LO", "knee \ud83d")]
+    (found,) = ask(f"{root}/studies")
+    assert found.json()[0]["00081030"]["Value"] == ["knee ?"]
+
+
 def test_one_image_set_as_root(ask, root, names, study, image_sets, upstream):
     image_sets.add(study, primary=False)
     named = names(study)
@@ -126,6 +143,21 @@ def test_series_metadata(ask, root, upstream, named):
     assert found["00280030"]["Value"] == [0.5, 0.5]
     assert found["00083002"] == {"vr": "UI", "Value": ["1.2.840.10008.1.2.4.202"]}
     assert upstream.dicomweb.queries == [(path, [])]
+
+
+def test_metadata_leads_nowhere_but_here(ask, root, upstream, named):
+    path = f"studies/{named.study}/series/{named.series()}/metadata"
+    link = {"vr": "OB", "BulkDataURI": "https://dicom-medical-imaging.example/x"}
+    sequence = {"vr": "SQ", "Value": [{"00420011": link}, None]}
+    upstream.dicomweb.series_metadata[path, None] = [
+        row("00080018", "UI", named.sop())
+        | {"00081190": {"vr": "UR", "Value": ["https://x"]}}
+        | {"00420011": link, "00091010": sequence, "00091020": None}
+    ]
+    (answer,) = ask(f"{root}/{path}")
+    (found,) = answer.json()
+    assert "https:" not in answer.text
+    assert found["00091010"]["Value"] == [{}, None]
 
 
 def test_series_metadata_of_image_sets(ask, root, upstream, names, study, image_sets):

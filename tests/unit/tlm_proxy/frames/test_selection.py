@@ -110,22 +110,6 @@ def test_where_levels_lie(asked, known, found):
 
 def test_to_the_end_of_all_levels_is_the_whole():
     assert cut(LevelRange(0, 9), KNOWN, 402) == WHOLE
-    assert cut(LevelRange(0, 9), KNOWN, 402).whole
-    assert not cut(LevelRange(1, 9), KNOWN, 402).whole
-
-
-@pytest.mark.parametrize(
-    ("found", "size", "length"),
-    [
-        (WHOLE, 402, 402),
-        (WHOLE, None, None),
-        (Cut(100, 200), None, 100),
-        (Cut(100, None), 402, 302),
-        (Cut(100, 200, final=False), 402, None),
-    ],
-)
-def test_lengths(found, size, length):
-    assert found.length(size) == length
 
 
 def test_a_level_past_the_last_is_refused():

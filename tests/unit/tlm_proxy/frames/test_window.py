@@ -28,12 +28,12 @@ def test_a_slow_reader_of_a_big_frame_holds_back_its_arriving(play, key_of):
         pieces = reader.pieces(await reader.locate(None))
         got = b""
         for _ in range(12):
+            # However slow the machine is: as far as it goes, and no further.
+            while got and script.sent - len(got) < WINDOW:  # noqa: ASYNC110 - has none
+                await asyncio.sleep(0)
             await asyncio.sleep(0.01)
-            ahead = script.sent - len(got)
-            assert ahead <= WINDOW + 10_000
+            assert script.sent - len(got) <= WINDOW + 10_000
             assert stage.used <= 1.5 * WINDOW + 10_000
-            if got:
-                assert ahead >= WINDOW
             got += await anext(pieces)
         async for piece in pieces:
             got += piece

@@ -3,6 +3,8 @@
 import pytest
 
 from isocenter.core.codestream import scan_levels
+from isocenter.tlm_proxy.http.frame_answer import send_frame, stored_answer
+from isocenter.tlm_proxy.http.hot import HotRequest
 
 BODY = bytes(range(256)) * 8
 IMMUTABLE = "private, max-age=31536000, immutable"
@@ -189,5 +191,36 @@ def test_nothing_is_compressed(stage, run):
                     assert "Content-Encoding" not in response.headers
                     assert len(await response.read()) == 5000
                 await s.cached()
+
+    run(play)
+
+
+def test_what_was_found_is_the_answer_for_that_frame_alone(stage, run, key_of):
+    """An instance's frame may be another one by the time the long way is taken."""
+
+    async def play():
+        async with stage() as s:
+            big = b"a" * 300_000
+            for letter, body in (("a", big), ("b", BODY)):
+                s.add(letter, body, media_type="image/jpeg")
+                await s.body(letter)
+            await s.cached(2)
+            scope = {"headers": [], "query_string": b""}
+            request = HotRequest(scope, None, "GET", ())
+            # Too big for the short way, which leaves what it found.
+            assert stored_answer(s.context, request, key_of("a"), None, None) is None
+            sent = []
+
+            async def send(message):
+                sent.append(message)
+
+            caller = s.context.access.known(None)
+            for letter, body in (("a", big), ("b", BODY)):
+                sent.clear()
+                await send_frame(
+                    s.context, request, send, key_of(letter), None, caller, None
+                )
+                assert b"".join(each["body"] for each in sent[1:]) == body
+            assert s.metric("cache_hits_total") == 2
 
     run(play)

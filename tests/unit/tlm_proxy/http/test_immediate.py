@@ -3,9 +3,12 @@
 import asyncio
 import re
 import socket
+from contextlib import suppress
 
 import pytest
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from isocenter.tlm_proxy.http import immediate
 from isocenter.tlm_proxy.http.immediate import ImmediateProtocol
@@ -163,6 +166,63 @@ def test_a_client_that_takes_nothing_is_broken_off(stage, run, monkeypatch, size
                 await s.until(lambda: s.metric("broken_off_total", **SLOW) == 1)
             assert s.metric("broken_off_total", reason="client gone") == 0
             assert len(await s.body("a")) == size
+
+    run(play)
+
+
+class Left(asyncio.Transport):
+    """A transport whose client has taken some of what was sent."""
+
+    left = 0
+    broken_off = False
+
+    def get_write_buffer_size(self):
+        return self.left
+
+    def abort(self):
+        self.broken_off = True
+
+
+def test_a_client_that_takes_little_has_its_time(run, monkeypatch):
+    monkeypatch.setattr(immediate, "PATIENCE_S", 0.01)
+
+    async def play():
+        config = uvicorn.Config(None, ws="none", log_config=None)
+        config.load()
+        protocol = ImmediateProtocol(config, ServerState(), {})
+        protocol.connection_made(transport := Left())
+        transport.left = 100
+        protocol.pause_writing()
+        for _ in range(10):
+            transport.left -= 5
+            await asyncio.sleep(0.01)
+        assert not transport.broken_off
+        await asyncio.sleep(0.05)
+        assert transport.broken_off
+
+    run(play)
+
+
+@pytest.mark.parametrize("trailers", [True, False])
+@pytest.mark.parametrize(
+    "line", [b"X: " + b"x" * 300_000, b"X: x\r\n" * 60_000], ids=["long", "many"]
+)
+def test_a_head_without_an_end_is_not_read_on(stage, run, trailers, line):
+    async def play():
+        async with stage() as s:
+            await warm(s)
+            reader, writer = await connect(s)
+            begun = GET[:-2]
+            if trailers:
+                begun += b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+            writer.write(begun + line)
+            # Told why, unless the answer is lost with what was not read.
+            with suppress(ConnectionError):
+                answered = await reader.read()
+                assert answered.count(b"HTTP/1.1 200 ") == trailers
+                assert b"HTTP/1.1 431 " in answered
+            writer.close()
+            assert await s.body("a") == BODY
 
     run(play)
 

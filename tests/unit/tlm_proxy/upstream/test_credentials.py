@@ -62,6 +62,18 @@ def test_none_is_said_and_they_are_looked_for_again(boto_session):
     assert frozen(Credentials(session))[0].access_key == "A"
 
 
+def test_what_botocore_lets_through_is_said_without_its_text(boto_session):
+    session = boto_session(None)
+
+    def find():
+        raise ValueError("a credential process wrote: secret")
+
+    session.get_credentials = find
+    with pytest.raises(CredentialsError, match="ValueError") as caught:
+        frozen(Credentials(session))
+    assert "secret" not in str(caught.value)
+
+
 def test_a_token_file_that_is_missing_is_said(boto_session, tmp_path):
     session = boto_session(None)
     session.get_credentials = (tmp_path / "token").read_text

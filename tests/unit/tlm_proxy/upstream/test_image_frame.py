@@ -256,3 +256,21 @@ def test_a_region_that_is_not_served(run, bench, ok, key_of):
             assert not b.fake.requests
 
     run(play)
+
+
+def test_credentials_that_do_not_come_have_the_calls_deadline(run, bench, ok):
+    async def play():
+        async with bench(ok(), upstream_deadline_s=0.1) as b:
+            signer = b.upstream._signers["eu-west-1"]
+
+            async def never():
+                await asyncio.Event().wait()
+
+            signer._credentials.frozen = never
+            with pytest.raises(DeadlineError, match="no AWS credentials in time"):
+                await b.frame("a")
+            labels = {"region": "eu-west-1", "service": "frames"}
+            assert b.metric("upstream_in_flight", **labels) == 0
+            assert not b.fake.requests
+
+    run(play)

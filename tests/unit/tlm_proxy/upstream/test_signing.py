@@ -274,3 +274,9 @@ def test_no_region_at_all_is_said(monkeypatch, tmp_path):
 
 def as_text(value):
     return value.decode() if isinstance(value, bytes) else value
+
+
+def test_a_profile_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        connect(("eu-west-1",))

@@ -15,7 +15,6 @@ from isocenter.core.dataset import (
     OmissionReason,
 )
 from isocenter.core.run_request import ImageSetRef
-from isocenter.tlm_proxy.usage.objects import StoredObject
 from isocenter.tlm_proxy.usage.run_layout import DATASET
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -90,15 +89,13 @@ class FakeObjects:
         folder = f"ns/{name}/attempt-1/{execution}"
         key = f"{folder}/dataset/manifest.json"
         body = self._manifest(used, omitted)
-        self.stored[key] = StoredObject(body, START + timedelta(hours=hours))
+        self.stored[key] = (body, START + timedelta(hours=hours))
         if model:
-            self.stored[f"{folder}/model/job/output/model.tar.gz"] = StoredObject(
-                b"", START
-            )
+            self.stored[f"{folder}/model/job/output/model.tar.gz"] = (b"", START)
         return key
 
     def put(self, key, document):
-        self.stored[key] = StoredObject(json.dumps(document).encode(), START)
+        self.stored[key] = (json.dumps(document).encode(), START)
 
     def names(self):
         self.listings += 1
@@ -114,12 +111,13 @@ class FakeObjects:
                 seen.add(name)
                 yield name
 
-    def find(self, name):
+    def find(self, name, parse):
         with self._lock:
             self.reads.append(name)
         if name in self.read_failures:
             raise self.read_failures[name]
-        return self.stored.get(name)
+        found = self.stored.get(name)
+        return None if found is None else (parse(found[0]), found[1])
 
     def uri(self, name):
         return f"s3://a-bucket/runs/{name}"

@@ -64,14 +64,21 @@ class ProcessContext:
         self._owners: OwnerSource | None = None
         if place is not None:
             source = self._owners = OwnerSource(
-                place, upstream, metrics, settings.upstream_idle_s
+                place,
+                upstream,
+                metrics,
+                settings.upstream_deadline_s + 2 * settings.upstream_idle_s,
             )
         self.frames = Frames(source, settings.cache_max_bytes, metrics)
         self.dicomweb = DicomWeb(
             self.settings, self.frames, upstream.dicomweb, upstream.image_sets
         )
         self._owner_server = (
-            OwnerServer(place, self.frames, metrics, self.problem) if place else None
+            OwnerServer(
+                place, self.frames, metrics, self.problem, drain_s=settings.drain_s
+            )
+            if place
+            else None
         )
         self._preparing: asyncio.Task[None] | None = None
 
@@ -105,9 +112,11 @@ class ProcessContext:
             with suppress(asyncio.CancelledError):
                 await self._preparing
         self.dicomweb.close()
-        await self.frames.aclose()
+        # Other workers' clients still read frames that this one owns.
+        self.frames.stop_unread()
         if self._owner_server is not None:
             await self._owner_server.aclose()
+        await self.frames.aclose()
         if self._owners is not None:
             await self._owners.aclose()
         await self.access.aclose()
@@ -129,8 +138,11 @@ class ProcessContext:
         Readiness waits for the first time; requests don't: they try by themselves.
         """
         while True:
-            await self.upstream.prepare()
-            await self.access.prepare()
+            try:
+                await self.upstream.prepare()
+                await self.access.prepare()
+            except Exception:  # whatever it is, credentials must not run out for it
+                log.exception("getting ready failed unexpectedly")
             await asyncio.sleep(_UNREADY_PAUSE_S if self.problem() else _READY_PAUSE_S)
 
 

@@ -155,6 +155,9 @@ def parse_keys(document: Mapping[str, Any]) -> dict[str, PyJWK]:
     for jwk in found if isinstance(found, list) else []:
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
             continue
+        if "d" in jwk:
+            # A private key that everybody can read proves nothing.
+            continue
         try:
             key = PyJWK(jwk)
         except PyJWTError:

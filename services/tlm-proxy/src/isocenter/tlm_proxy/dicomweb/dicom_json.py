@@ -56,11 +56,17 @@ async def _pieces(rows: Sequence[dict[str, Any]]) -> AsyncIterator[bytes]:
         held.append(text)
         size += len(text)
         if size >= _PIECE:
-            yield "".join(held).encode()
+            yield _encoded(held)
             held, size = [], 0
             # Others get their turn between pieces.
             await asyncio.sleep(0)
-    yield ("".join(held) + ("]" if rows else "[]")).encode()
+    held.append("]" if rows else "[]")
+    yield _encoded(held)
+
+
+def _encoded(held: list[str]) -> bytes:
+    # JSON may escape half a surrogate pair, which UTF-8 has no bytes for.
+    return "".join(held).encode(errors="replace")
 
 
 async def _zipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

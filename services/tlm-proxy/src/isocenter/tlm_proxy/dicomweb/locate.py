@@ -17,6 +17,7 @@ from isocenter.core.errors import NotFoundError
 from isocenter.tlm_proxy.dicomweb.image_set_list import (
     ImageSetVersion,
     Listing,
+    image_sets_of,
     rank,
 )
 from isocenter.tlm_proxy.dicomweb.instance_map import (
@@ -31,7 +32,12 @@ from isocenter.tlm_proxy.frames.key import Store
 
 MAX_STUDIES = 10_000
 """Studies whose image sets are remembered."""
+MAX_LISTED = 50_000
+"""Image sets of those studies, all together; each takes about 500 bytes."""
 _STUDY_TAG = "DICOMStudyInstanceUID"
+
+
+_GONE = InstanceMap({})
 
 
 class Place(NamedTuple):
@@ -74,6 +80,7 @@ class Locator:
         self._max_bytes = max_bytes
         self._clock = clock
         self._listings: OrderedDict[tuple[Store, str], Listing] = OrderedDict()
+        self._listed = 0
         self._maps: OrderedDict[tuple[Store, str, str], InstanceMap] = OrderedDict()
         self._flights = SingleFlight()
         self.used_bytes = 0
@@ -153,7 +160,7 @@ class Locator:
 
     def forget(self, place: Place) -> None:
         """The study's image sets are not what they were: list them anew."""
-        self._listings.pop((place.store, place.study_uid), None)
+        self._drop(place)
 
     async def _listing(self, place: Place, max_age: float, client: str) -> Listing:
         key = (place.store, place.study_uid)
@@ -166,13 +173,25 @@ class Locator:
         found = await self._source.search(
             place.store, _STUDY_TAG, place.study_uid, client
         )
-        listing = Listing(found, self._clock())
-        key = (place.store, place.study_uid)
-        self._listings[key] = listing
-        self._listings.move_to_end(key)
-        while len(self._listings) > MAX_STUDIES:
-            self._listings.popitem(last=False)
+        listing = Listing(image_sets_of(found), self._clock())
+        self._keep(place, listing)
         return listing
+
+    def _keep(self, place: Place, listing: Listing) -> None:
+        self._drop(place)
+        self._listings[place.store, place.study_uid] = listing
+        self._listed += len(listing.image_sets)
+        while len(self._listings) > MAX_STUDIES or (
+            self._listed > MAX_LISTED and len(self._listings) > 1
+        ):
+            _, oldest = self._listings.popitem(last=False)
+            self._listed -= len(oldest.image_sets)
+
+    def _drop(self, place: Place) -> Listing | None:
+        found = self._listings.pop((place.store, place.study_uid), None)
+        if found is not None:
+            self._listed -= len(found.image_sets)
+        return found
 
     async def _map(
         self, place: Place, image_set: ImageSetVersion, client: str
@@ -187,9 +206,11 @@ class Locator:
                 key, lambda: self._read(place.store, image_set, client)
             )
         except NotFoundError:
-            # Deleted since it was listed.
-            self.forget(place)
-            raise
+            # Deleted since it was listed: the study's others are still there.
+            listing = self._drop(place)
+            if listing is not None:
+                self._keep(place, listing.without(image_set))
+            return _GONE
 
     async def _read(
         self, store: Store, image_set: ImageSetVersion, client: str

@@ -11,8 +11,9 @@ from isocenter.tlm_proxy.dicomweb.locate import Locator, Place
 from isocenter.tlm_proxy.dicomweb.sources import DicomWebSource
 
 AVAILABLE_TRANSFER_SYNTAX = "00083002"
-_PIXELS = ("7FE00010", "7FE00008", "7FE00009")
-"""Pixel Data and its floating-point kin: frames have their own route."""
+_LEFT_OUT = ("7FE00010", "7FE00008", "7FE00009", "00081190")
+"""Pixel Data and its floating-point kin, for frames have their own route; Retrieve
+URL, which leads to HealthImaging itself."""
 
 Rows = list[dict[str, Any]]
 
@@ -107,8 +108,29 @@ def _sop_uid(row: dict[str, Any]) -> str:
 
 
 def _tidy(row: dict[str, Any], mapped: dict[str, MappedInstance]) -> None:
-    for tag in _PIXELS:
+    for tag in _LEFT_OUT:
         row.pop(tag, None)
+    _leave_no_links(row)
     instance = mapped.get(_sop_uid(row))
     if instance is not None and instance.frames:
         row[AVAILABLE_TRANSFER_SYNTAX] = {"vr": "UI", "Value": [instance.syntax]}
+
+
+def _leave_no_links(dataset: dict[str, Any]) -> None:
+    """Take out values that are to be had from HealthImaging's own host alone.
+
+    Who follows such a URL (PS3.18 F.2.6) leaves the proxy, with the token meant
+    for it.
+    """
+    links = []
+    for tag, element in dataset.items():
+        if not isinstance(element, dict):
+            continue
+        if "BulkDataURI" in element:
+            links.append(tag)
+        elif element.get("vr") == "SQ":
+            for item in element.get("Value") or ():
+                if isinstance(item, dict):
+                    _leave_no_links(item)
+    for tag in links:
+        del dataset[tag]

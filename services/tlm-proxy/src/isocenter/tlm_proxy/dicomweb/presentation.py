@@ -16,6 +16,7 @@ class Presentation(NamedTuple):
         columns: as rows.
         samples: per pixel.
         bits_allocated: per sample, of an uncompressed frame.
+        bits_stored: those of them that are a sample's value; 0 if not said.
         signed: samples are two's complement.
         planar: an uncompressed frame's samples come plane after plane.
         photometric: Photometric Interpretation.
@@ -31,6 +32,7 @@ class Presentation(NamedTuple):
     columns: int
     samples: int
     bits_allocated: int
+    bits_stored: int
     signed: bool
     planar: bool
     photometric: str
@@ -66,6 +68,7 @@ def presentation_of(dicom: Attributes) -> Presentation:
         columns=_whole(dicom, "Columns"),
         samples=_whole(dicom, "SamplesPerPixel") or 1,
         bits_allocated=_whole(dicom, "BitsAllocated"),
+        bits_stored=_whole(dicom, "BitsStored"),
         signed=number(dicom, "PixelRepresentation") == 1,
         planar=number(dicom, "PlanarConfiguration") == 1,
         photometric=text(dicom, "PhotometricInterpretation") or "",

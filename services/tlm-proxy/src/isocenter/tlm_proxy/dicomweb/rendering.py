@@ -151,6 +151,8 @@ def _jpeg(stored: bytes, shown: Presentation, box: tuple[int, int]) -> Pixels:
             # libjpeg decodes at 1/2, 1/4 or 1/8; unmarked RGB "as it is coded".
             as_coded = shown.photometric == "RGB" and _is_unmarked(image)
             image.draft("YCbCr" if as_coded else image.mode, box)
+            if image.width * image.height > MAX_DECODED:
+                raise NoThumbnailError("the frame is too large to be drawn")
             array = np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MalformedError("the JPEG stream does not decode") from error
@@ -189,6 +191,10 @@ def _raw(stored: bytes, shown: Presentation) -> Pixels:
         _check_length(len(stored) // size, count)
         flat = np.frombuffer(stored, dtype, count=count)
     if shown.samples == 1:
+        unused = shown.bits_allocated - shown.bits_stored
+        if shown.signed and 0 < unused < shown.bits_allocated:
+            # Not every writer extends the sign into the bits above (PS3.5 8.1.1).
+            flat = flat << unused >> unused
         return flat.reshape(shown.rows, shown.columns)
     if shown.planar:
         return np.moveaxis(flat.reshape(COLOUR, shown.rows, shown.columns), 0, -1)

@@ -1,7 +1,10 @@
 """Searches as the routes ask them: of a data store, a study, or one image set."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
+from isocenter.core.errors import NotFoundError
 from isocenter.core.healthimaging.image_set import ImageSetMetadata, parse_metadata
 from isocenter.tlm_proxy.dicomweb import image_set_search
 from isocenter.tlm_proxy.dicomweb.attributes import SERIES_UID, SOP_UID
@@ -54,7 +57,7 @@ class StudySearches:
         if not non_primary:
             return await self._searches.find(place.store, path, query, client)
         rows = await self._all(place.store, path, query, client)
-        for each in await self._non_primary(place, client):
+        async for each in self._non_primary(place, None, client):
             _add(rows, image_set_search.series(each), SERIES_UID)
         return _page(rows, query)
 
@@ -75,7 +78,7 @@ class StudySearches:
         if not non_primary:
             return await self._searches.find(place.store, path, query, client)
         rows = await self._all(place.store, path, query, client)
-        for each in await self._non_primary(place, client):
+        async for each in self._non_primary(place, series_uid, client):
             _add(rows, image_set_search.instances(each, series_uid), SOP_UID)
         return _page(rows, query)
 
@@ -86,12 +89,23 @@ class StudySearches:
         unpaged = query.unpaged()
         return (await self._searches.find(store, path, unpaged, client)).rows
 
-    async def _non_primary(self, place: Place, client: str) -> list[ImageSetMetadata]:
-        return [
-            await self._read(place.store, each.id, client)
-            for each in await self._locator.image_sets(place, client)
-            if not each.primary
-        ]
+    async def _non_primary(
+        self, place: Place, series_uid: str | None, client: str
+    ) -> AsyncIterator[ImageSetMetadata]:
+        """The study's non-primary image sets, or those that may hold a series.
+
+        One after the other: all at once may be more than memory has room for.
+        """
+        for each in await self._locator.image_sets(place, client):
+            if each.primary or (
+                series_uid is not None and each.series_uid not in {None, series_uid}
+            ):
+                continue
+            try:
+                yield await self._read(place.store, each.id, client)
+            except NotFoundError:
+                # Deleted since it was listed.
+                continue
 
     async def _in_study(
         self, place: Place, image_set_id: str, client: str
@@ -104,9 +118,8 @@ class StudySearches:
     async def _read(
         self, store: Store, image_set_id: str, client: str
     ) -> ImageSetMetadata:
-        return parse_metadata(
-            await self._image_sets.metadata(store, image_set_id, None, client)
-        )
+        document = await self._image_sets.metadata(store, image_set_id, None, client)
+        return await asyncio.to_thread(parse_metadata, document)
 
 
 def _add(rows: Rows, more: Rows, uid_tag: str) -> None:

@@ -96,6 +96,11 @@ class Flight:
         """All of it is here or will be, for as long as anybody reads it."""
         return self._room is not None or self.frame is not None
 
+    @property
+    def read_by(self) -> int:
+        """How many readers it has."""
+        return len(self._readers)
+
     def start(self, source: FrameSource, client: str) -> asyncio.Task[None]:
         """Begin to read the frame, on the account of ``client``."""
         self._task = asyncio.create_task(self._fly(source, client))
@@ -171,24 +176,13 @@ class Flight:
         """It waits for this reader, or for one that is as slow."""
         return self.stalled and reader.at <= self._slowest()
 
-    def hold(self, more: int) -> None:
-        """Count bytes in (or out) that readers keep of a frame that isn't kept."""
-        if more:
-            self._held += more
-            within = self._cache.hold(more)
-            self._window = WINDOW if within else LEAST_WINDOW
-
-    def lend(self, frame: Frame) -> None:
-        """Count a frame made of what was held, for as long as it is referred to."""
-        self._cache.lend(frame)
-
     def advance(self) -> None:
         """A reader has moved on or left: forget what all have read, read on."""
         if self.kept or self.error is not None:
             return
         read = min(self._slowest(), self.end)
         if read - self._arrived.start >= self._window // 2:
-            self.hold(-self._arrived.drop_before(read))
+            self._hold(-self._arrived.drop_before(read))
             self._forget(self)
         if self._resume is not None and not self._full():
             self._resume.set_result(None)
@@ -233,11 +227,11 @@ class Flight:
                 f"frame {self.key.frame_id} is longer than its {self.size} bytes"
             )
         if self._room is None:
-            self.hold(len(piece))
+            self._hold(len(piece))
         elif not self._room.grow(self.end):
             self._room.release()
             self._room = None
-            self.hold(len(self._arrived))
+            self._hold(len(self._arrived))
         if not self._levels.malformed:
             self._levels.feed(piece)
             self._notice_malformed()
@@ -287,7 +281,7 @@ class Flight:
         self._arrived.take()
         if self._room is not None:
             self._room.release()
-        self.hold(-self._held)
+        self._hold(-self._held)
 
     def _give_up(self) -> None:
         self._patience = None
@@ -309,6 +303,13 @@ class Flight:
             await self._resume
         finally:
             self.stalled = False
+
+    def _hold(self, more: int) -> None:
+        """Count bytes in (or out) that are here though there is no room for them."""
+        if more:
+            self._held += more
+            within = self._cache.hold(more)
+            self._window = WINDOW if within else LEAST_WINDOW
 
     def _full(self) -> bool:
         return self.end - self._slowest() >= self._window

@@ -61,18 +61,6 @@ class Frame:
         parts = len(levels.ends) if isinstance(levels, Levels) else 0
         self.cost = len(body) + OVERHEAD + _PER_TILE_PART * parts
 
-    @property
-    def levels(self) -> Levels:
-        """The frame's levels.
-
-        Raises:
-            MalformedError: it is not a codestream, or a broken one.
-        """
-        found = self._found()
-        if isinstance(found, MalformedError):
-            raise found.with_traceback(None)
-        return found
-
     def cut(self, asked: Selection | None) -> Cut:
         """Where ``asked`` lies; ``stop`` is always a number.
 

@@ -1,12 +1,10 @@
 """One client's view of a frame that arrives, or has arrived."""
 
 from collections.abc import AsyncIterator
-from io import BytesIO
 
 from isocenter.core.codestream import CodestreamError
 from isocenter.core.errors import MalformedError
 from isocenter.tlm_proxy.frames.flight import Flight
-from isocenter.tlm_proxy.frames.frame import Frame
 from isocenter.tlm_proxy.frames.selection import (
     WHOLE,
     Cut,
@@ -118,31 +116,6 @@ class Reader:
                 await self._more()
         self._finished = True
         self._move(_BEYOND)
-
-    async def whole(self) -> Frame:
-        """Wait for all of it. In place of ``locate`` and ``pieces``.
-
-        Raises:
-            IsocenterError: the frame stopped arriving.
-        """
-        flight = self._flight
-        while flight.frame is None:
-            if flight.opened and not flight.kept:
-                return await self._collected()
-            await self._more()
-        self._finished = True
-        return flight.frame
-
-    async def _collected(self) -> Frame:
-        flight = self._flight
-        body = BytesIO()
-        async for piece in self.pieces(WHOLE):
-            body.write(piece)
-            flight.hold(len(piece))
-        frame = Frame(body.getvalue(), flight.media_type, flight.levels)
-        flight.lend(frame)
-        flight.hold(-len(frame.body))
-        return frame
 
     def close(self) -> None:
         """Read no further; harmless when done twice."""

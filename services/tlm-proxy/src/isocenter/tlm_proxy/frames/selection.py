@@ -57,16 +57,6 @@ class Cut(NamedTuple):
     final: bool = True
     asked: Selection | None = None
 
-    @property
-    def whole(self) -> bool:
-        """It is the frame, to its last byte."""
-        return self.start == 0 and self.stop is None
-
-    def length(self, size: int | None) -> int | None:
-        """Bytes of it in a frame of ``size`` bytes; None while that isn't known."""
-        stop = size if self.stop is None else self.stop
-        return None if stop is None or not self.final else stop - self.start
-
 
 WHOLE = Cut(0, None)
 

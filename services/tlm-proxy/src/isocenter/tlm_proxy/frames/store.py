@@ -81,13 +81,11 @@ class Frames:
             raise
         return reader
 
-    async def whole(self, key: FrameKey, client: str) -> Frame:
-        """The whole frame, waited for. Raises as ``open``."""
-        reader = await self.open(key, client)
-        try:
-            return await reader.whole()
-        finally:
-            reader.close()
+    def stop_unread(self) -> None:
+        """Close the calls whose frames arrive for nobody but the cache."""
+        for flight in list(self._tasks.values()):
+            if not flight.read_by:
+                flight.stop()
 
     async def aclose(self) -> None:
         """Close all calls; who still reads is told so."""

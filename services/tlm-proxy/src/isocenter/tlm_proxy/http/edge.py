@@ -85,15 +85,19 @@ class Edge:
             if status:
                 self._answers.add(route, status, perf_counter() - started)
 
-    def immediate(self, scope: Scope, path: str) -> Immediate | None:
-        """The answer to a GET that needs no waiting; None for any other request.
+    def immediate(
+        self, scope: Scope, path: str, method: str = "GET", content: bytes = b""
+    ) -> Immediate | None:
+        """The answer to a request that needs no waiting; None for any other.
 
         Args:
             scope: ASGI's scope, with ``headers`` and ``query_string``.
             path: the request's path, unquoted.
+            method: GET or POST.
+            content: the whole body of a POST.
         """
         started = perf_counter()
-        found = self._hot.find("GET", path)
+        found = self._hot.find(method, path)
         if found is None:
             return None
         route, params = found
@@ -104,7 +108,7 @@ class Edge:
             return None
         if self._cross_origin is not None and _has_origin(scope):
             return None
-        answer = route.immediate(HotRequest(scope, _nothing, "GET", params))
+        answer = route.immediate(HotRequest(scope, _nothing, method, params, content))
         if answer is None:
             return None
         if self._cross_origin is not None:

@@ -27,6 +27,7 @@ from isocenter.tlm_proxy.http.frame_outline import (
     PARTIAL,
     FrameQuestion,
     Outline,
+    bare_headers,
     not_modified,
     outline,
     plain_headers,
@@ -54,7 +55,7 @@ def stored_answer(
     asked: Selection | None,
     envelope: EnvelopeOf | None,
 ) -> Immediate | None:
-    """The answer to a plain GET of a frame in the cache by a known caller.
+    """The answer to a plain GET or POST of a frame in the cache by a known caller.
 
     None for everything else, failures included: ``send_frame`` tells them. And for
     more than one piece: a client is given some time for each.
@@ -75,13 +76,17 @@ def stored_answer(
     if len(part) > _PIECE:
         return None
     media_type = frame.media_type
-    tag = entity_tag(key, asked, enveloped=envelope is not None)
     if envelope is None:
         if isinstance(asked, LevelRange):
             media_type = LEVELS_MEDIA_TYPE
         length = len(part)
-        headers = plain_headers(media_type, tag, IMMUTABLE, length)
+        if request.method == "POST":
+            headers = bare_headers(media_type, length)
+        else:
+            tag = entity_tag(key, asked, enveloped=False)
+            headers = plain_headers(media_type, tag, IMMUTABLE, length)
         return Immediate(headers, (part,), length, frame)
+    tag = entity_tag(key, asked, enveloped=True)
     around = envelope(media_type)
     length = len(around.head) + len(part) + len(around.tail)
     cache_control = around.cache_control.encode("latin-1")

@@ -134,6 +134,14 @@ def plain_headers(
     )
 
 
+def bare_headers(media_type: str, length: int) -> bytes:
+    """The headers that ``outline`` gives to a POST, as bytes."""
+    return (
+        b"content-type: %b\r\nx-content-type-options: nosniff\r\n"
+        b"content-length: %d\r\n" % (media_type.encode("latin-1", "replace"), length)
+    )
+
+
 def _narrow(out: Outline, question: FrameQuestion, length: int) -> int:
     """Leave of ``out`` what Range asks for; its length."""
     request = question.request

@@ -1,11 +1,12 @@
 """The two routes to a frame under HealthImaging's ids."""
 
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field, ValidationError
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from isocenter.core.run_request import ID_PATTERN
 from isocenter.tlm_proxy.context import ProcessContext
@@ -27,6 +28,10 @@ _ID = ID_PATTERN.strip("^$")
 _FRAME = re.compile(f"/datastore/({_ID})/imageSet/({_ID})/imageFrame/({_ID})")
 _SAMPLE = re.compile(f"/datastore/({_ID})/imageSet/({_ID})/getImageFrame")
 _MAX_BODY = 4096
+_USUAL_QUERY = 64
+"""Bytes of a query whose meaning is remembered."""
+_USUAL_BODY = re.compile(rb'\s*\{\s*"imageFrameId"\s*:\s*"([0-9a-z]{32})"\s*\}\s*')
+"""What clients send; any other JSON goes the long way."""
 
 Id = Annotated[str, Path(pattern=ID_PATTERN)]
 _LEVEL = "Tile-part, counted from 0."
@@ -110,7 +115,12 @@ def frame_routes(context: ProcessContext) -> list[HotRoute]:
             _image_frame(context),
             _stored_image_frame(context),
         ),
-        HotRoute(frozenset({"POST"}), _SAMPLE, _get_image_frame(context)),
+        HotRoute(
+            frozenset({"POST"}),
+            _SAMPLE,
+            _get_image_frame(context),
+            _stored_get_image_frame(context),
+        ),
     ]
 
 
@@ -151,11 +161,28 @@ def selection_of(request: HotRequest) -> Selection | None:
     Raises:
         BadRequestError: it can't be read.
     """
-    if not request.scope["query_string"]:
+    query = request.scope["query_string"]
+    if not query:
         return None
+    if len(query) <= _USUAL_QUERY:
+        return _selection_of_query(query)
+    return _selection(request)
+
+
+@lru_cache(maxsize=1024)
+def _selection_of_query(query: bytes) -> Selection | None:
+    """Most requests ask for one of a few selections."""
+    return _selection(HotRequest({"query_string": query}, _no_body, "GET", ()))
+
+
+def _selection(request: HotRequest) -> Selection | None:
     return parse_selection(
         request.query("startLevel"), request.query("endLevel"), request.query("reduce")
     )
+
+
+async def _no_body() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def parse_frame_id(body: bytes) -> str:
@@ -193,6 +220,24 @@ def _stored_image_frame(context: ProcessContext) -> ImmediateHandler:
         return stored_answer(context, request, key, asked, None)
 
     return stored_image_frame
+
+
+def _stored_get_image_frame(context: ProcessContext) -> ImmediateHandler:
+    def stored_get_image_frame(request: HotRequest) -> Immediate | None:
+        frame_id = _USUAL_BODY.fullmatch(request.content)
+        if frame_id is None:
+            return None
+        try:
+            asked = selection_of(request)
+        except BadRequestError:
+            return None
+        datastore_id, image_set_id = request.params
+        key = FrameKey(
+            context.region, datastore_id, image_set_id, frame_id[1].decode("ascii")
+        )
+        return stored_answer(context, request, key, asked, None)
+
+    return stored_get_image_frame
 
 
 def _get_image_frame(context: ProcessContext) -> HotHandler:

@@ -27,17 +27,24 @@ class HotRequest:
         receive: ASGI's receive.
         method: HTTP method, in capitals.
         params: the groups of the route's pattern.
+        content: the whole body, given to an immediate handler only.
     """
 
-    __slots__ = ("_query", "method", "params", "receive", "scope")
+    __slots__ = ("_query", "content", "method", "params", "receive", "scope")
 
     def __init__(
-        self, scope: Scope, receive: Receive, method: str, params: tuple[str, ...]
+        self,
+        scope: Scope,
+        receive: Receive,
+        method: str,
+        params: tuple[str, ...],
+        content: bytes = b"",
     ) -> None:
         self.scope = scope
         self.receive = receive
         self.method = method
         self.params = params
+        self.content = content
         self._query: dict[str, str] | None = None
 
     def query(self, name: str) -> str | None:
@@ -106,7 +113,7 @@ HotHandler = Callable[[HotRequest, Send], Awaitable[None]]
 ImmediateHandler = Callable[[HotRequest], Immediate | None]
 """Answers at once, without waiting, or says None: then the handler is called.
 
-It may be called before the request's body has arrived, and must not raise."""
+It must not raise. A GET's body may not have arrived; a POST's is in ``content``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class HotRoute:
         methods: the methods it takes.
         path: matched against the whole path; its groups are the parameters.
         handler: answers.
-        immediate: answers GET from memory, without a task; None for no such way.
+        immediate: answers from memory, without a task; None for no such way.
         name: label of the route in metrics.
     """
 

@@ -26,9 +26,9 @@ PATIENCE_S = 30.0
 _MAX_HEAD = 64 * 1024
 """Bytes that are read of a request's head, or of its trailers."""
 _OK = STATUS_LINE[200]
-_HEAD_TOO_LONG = (
-    STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n"
-)
+_HEAD_TOO_LONG = STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+_MAX_POST = 4096
+"""Bytes of a POST's body that are waited for before it is answered or passed on."""
 _ONE_WRITE = 16 * 1024
 """Bodies up to this are copied behind their headers: one write costs less."""
 
@@ -47,6 +47,7 @@ class ImmediateProtocol(HttpToolsProtocol):
         edge = config.loaded_app
         self._edge = edge if isinstance(edge, Edge) else None
         self._answered = False
+        self._posted: bytearray | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._left = 0
         self._unparsed = 0
@@ -66,31 +67,34 @@ class ImmediateProtocol(HttpToolsProtocol):
                 self.transport.abort()
 
     def on_headers_complete(self) -> None:
-        """Answer at once, or leave the request to the application."""
+        """Answer at once, wait for a short body, or leave it to the application."""
         self._unparsed = 0
         if self._edge is not None and self._may_answer():
-            path, _, query = self.url.partition(b"?")
-            if b"%" not in path and b"#" not in query:
-                self.scope["query_string"] = query
-                answer = self._edge.immediate(
-                    self.scope,  # type: ignore[arg-type]  # a TypedDict is a mapping
-                    path.decode("latin-1"),
-                )
-                if answer is not None:
-                    self._answered = True
-                    self._write(answer)
-                    return
+            method = self.parser.get_method()
+            if method == b"GET" and self._answer("GET"):
+                return
+            if method == b"POST" and self._has_short_body():
+                self._posted = bytearray()
+                return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A body that came with a GET is of no interest."""
         self._unparsed = 0
-        if not self._answered:
+        if self._posted is not None:
+            self._posted += body
+        elif not self._answered:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for the next request."""
+        """Answer what a body was waited for; then wait for the next request."""
         self._unparsed = 0
+        if self._posted is not None:
+            content, self._posted = bytes(self._posted), None
+            if not self._answer("POST", content):
+                super().on_headers_complete()
+                if content:
+                    super().on_body(content)
         if self._answered:
             self._answered = False
             self.on_response_complete()
@@ -120,11 +124,38 @@ class ImmediateProtocol(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def _answer(self, method: str, content: bytes = b"") -> bool:
+        """Write the answer, if it is here; whether it was."""
+        path, _, query = self.url.partition(b"?")
+        if b"%" in path or b"#" in query or self._edge is None:
+            return False
+        self.scope["query_string"] = query
+        answer = self._edge.immediate(
+            self.scope,  # type: ignore[arg-type]  # a TypedDict is a mapping
+            path.decode("latin-1"),
+            method,
+            content,
+        )
+        if answer is None:
+            return False
+        self._answered = True
+        self._write(answer)
+        return True
+
+    def _has_short_body(self) -> bool:
+        lengths = [v for name, v in self.headers if name == b"content-length"]
+        return (
+            len(lengths) == 1
+            and lengths[0].isdigit()
+            and len(lengths[0]) <= len(str(_MAX_POST))
+            and int(lengths[0]) <= _MAX_POST
+            and not any(name == b"transfer-encoding" for name, _ in self.headers)
+        )
+
     def _may_answer(self) -> bool:
         parser = self.parser
         return (
-            parser.get_method() == b"GET"
-            and (self.cycle is None or self.cycle.response_complete)
+            (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
             and not self.flow.write_paused
             and not self.expect_100_continue

@@ -57,3 +57,9 @@ def _fetching_credentials() -> Iterator[None]:
     except OSError as error:
         # botocore lets a web identity's token file that is not there through.
         raise CredentialsError(f"could not get AWS credentials: {error}") from error
+    except Exception as error:
+        # And whatever comes of what a credential process wrote: without its text,
+        # which may hold a secret.
+        raise CredentialsError(
+            f"could not get AWS credentials: {type(error).__name__}"
+        ) from error

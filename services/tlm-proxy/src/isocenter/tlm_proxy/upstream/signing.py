@@ -21,8 +21,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 
 from isocenter.core import aws
+from isocenter.core.errors import ConfigurationError
 from isocenter.core.run_request import ID_PATTERN
 from isocenter.tlm_proxy.errors import BadRequestError
 from isocenter.tlm_proxy.upstream.credentials import Credentials
@@ -163,14 +165,18 @@ def connect(regions: Sequence[str]) -> tuple[str, dict[str, Signer]]:
         none), and the signers.
 
     Raises:
-        ConfigurationError: no region is set.
+        ConfigurationError: no region is set, or AWS's own settings can't be read.
     """
-    session = boto3.Session()
+    try:
+        session = boto3.Session()
+        own = session.region_name or (regions[0] if regions else None)
+        clients = [
+            aws.client("medical-imaging", region=region)
+            for region in (regions or (own,))
+        ]
+    except BotoCoreError as error:
+        raise ConfigurationError(f"AWS's settings can't be used: {error}") from error
     credentials = Credentials(session)
-    own = session.region_name or (regions[0] if regions else None)
-    clients = [
-        aws.client("medical-imaging", region=region) for region in (regions or (own,))
-    ]
     signers = {
         signer.region: signer
         for signer in (Signer(client, credentials) for client in clients)

@@ -181,7 +181,7 @@ class Transport:
     async def _request(
         self, call: Call, turn: Turn, until: float
     ) -> aiohttp.ClientResponse:
-        request = await call.sign()
+        request = await _signed(call, until)
         now = asyncio.get_running_loop().time
         began = now()
         try:
@@ -242,6 +242,18 @@ def _open_session(settings: Settings) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "isocenter-tlm-proxy"},
     )
+
+
+async def _signed(call: Call, until: float) -> SignedRequest:
+    try:
+        async with asyncio.timeout_at(until):
+            return await call.sign()
+    except TimeoutError as error:
+        # Which says nothing of the service, so the guard is told nothing.
+        call.count("deadline")
+        raise DeadlineError(
+            f"could not {call.what}: no AWS credentials in time"
+        ) from error
 
 
 def _pause(attempt: int, error: AwsError) -> float:

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from isocenter.core.dataset import MANIFEST_NAME
 from isocenter.core.errors import AwsError, MalformedError
 from isocenter.tlm_proxy.errors import RunsUnreadableError
 from isocenter.tlm_proxy.usage.dataset_runs import DatasetRun, RunIndex, parse_use
-from isocenter.tlm_proxy.usage.objects import READERS, StoredObject
+from isocenter.tlm_proxy.usage.objects import READERS
 from isocenter.tlm_proxy.usage.run_layout import DATASET, Execution, executions
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ class Objects(Protocol):
     def names(self) -> Iterator[str]:
         """Names below the prefix of runs, each dataset's folder as one."""
 
-    def find(self, name: str) -> StoredObject | None:
-        """An object, None if there is none."""
+    def find(self, name: str, parse: Callable[[bytes], T]) -> tuple[T, datetime] | None:
+        """What an object parses to and when it was written; None without one."""
 
     def uri(self, name: str) -> str:
         """The ``s3://`` URI of a name."""
@@ -207,11 +209,12 @@ class RunCatalogue:
             self._retries.pop(execution, None)
 
     def _parse(self, execution: Execution, name: str) -> DatasetRun | None:
-        found = self._objects.find(name)
+        source = self._objects.uri(name)
+        found = self._objects.find(name, lambda body: parse_use(body, source=source))
         if found is None:
             return None
-        use = parse_use(found.body, source=self._objects.uri(name))
-        return DatasetRun(execution, use.datastore_id, use.used, found.written_at)
+        use, written_at = found
+        return DatasetRun(execution, use.datastore_id, use.used, written_at)
 
     def _put_off(self, execution: Execution, *, failed: bool) -> None:
         before = self._retries.get(execution)

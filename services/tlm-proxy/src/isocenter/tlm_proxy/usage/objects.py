@@ -1,8 +1,10 @@
 """The edge to S3: the prefix of runs is listed, manifests are read."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, Self, TypeVar
 
 from isocenter.core import aws
 from isocenter.core.errors import MalformedError, NotFoundError
@@ -12,13 +14,10 @@ READERS = 4
 """Manifests read at the same time."""
 MAX_BYTES = 128 * 1024 * 1024
 """The longest manifest that is read: about half a million frames."""
+LONG = 8 * 1024 * 1024
+"""Longer manifests are read one at a time: parsing takes three times their bytes."""
 
-
-class StoredObject(NamedTuple):
-    """An object's bytes and when it was written."""
-
-    body: bytes
-    written_at: datetime
+T = TypeVar("T")
 
 
 class RunObjects:
@@ -31,6 +30,7 @@ class RunObjects:
 
     def __init__(self, client: Any, uri: str) -> None:
         self._client = client
+        self._long = threading.Lock()
         self._bucket, prefix = aws.split_s3_uri(uri)
         self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
 
@@ -62,25 +62,30 @@ class RunObjects:
                 for item in page.get("Contents", ()):
                     yield str(item["Key"]).removeprefix(self._prefix)
 
-    def find(self, name: str) -> StoredObject | None:
-        """An object, None if there is none of this name.
+    def find(self, name: str, parse: Callable[[bytes], T]) -> tuple[T, datetime] | None:
+        """What an object parses to and when it was written; None without one.
 
         Raises:
             MalformedError: it is longer than any manifest that is read.
             AwsError: among them DeniedError.
+            Exception: of ``parse``.
         """
         try:
             with aws.calling(f"read {self.uri(name)}"):
                 answer = self._client.get_object(
                     Bucket=self._bucket, Key=f"{self._prefix}{name}"
                 )
-                with answer["Body"] as body:
-                    if answer["ContentLength"] > MAX_BYTES:
-                        raise MalformedError(
-                            f"{self.uri(name)} is over {MAX_BYTES} bytes, and not read"
-                        )
-                    return StoredObject(bytes(body.read()), answer["LastModified"])
         except NotFoundError as error:
             if error.code == "NoSuchBucket":
                 raise
             return None
+        length = answer["ContentLength"]
+        with answer["Body"] as body:
+            if length > MAX_BYTES:
+                raise MalformedError(
+                    f"{self.uri(name)} is over {MAX_BYTES} bytes, and not read"
+                )
+            with self._long if length > LONG else nullcontext():
+                with aws.calling(f"read {self.uri(name)}"):
+                    read = bytes(body.read())
+                return parse(read), answer["LastModified"]

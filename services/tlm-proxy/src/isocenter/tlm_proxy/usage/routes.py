@@ -14,6 +14,7 @@ from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.errors import UsageUnsetError
 from isocenter.tlm_proxy.frames.key import Store
 from isocenter.tlm_proxy.http.callers import caller_dependency
+from isocenter.tlm_proxy.http.frame_routes import PROBLEMS
 from isocenter.tlm_proxy.usage.catalogue import RunCatalogue, UsingRun
 from isocenter.tlm_proxy.usage.objects import RunObjects
 
@@ -77,7 +78,7 @@ def usage_router(context: ProcessContext) -> APIRouter:
     router = APIRouter()
     who = Depends(caller_dependency(context))
 
-    @router.get("/usage/{region}/{datastore_id}/studies/{study}")
+    @router.get("/usage/{region}/{datastore_id}/studies/{study}", responses=PROBLEMS)
     async def study_use(
         region: Region, datastore_id: Id, study: Uid, caller: Caller = who
     ) -> StudyUse:

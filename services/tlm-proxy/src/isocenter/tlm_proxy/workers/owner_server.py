@@ -28,6 +28,7 @@ class OwnerServer:
         frames: its frames.
         metrics: its metrics.
         problem: why it can't do its work now; None if it can.
+        drain_s: seconds that others are given to read on when it stops.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class OwnerServer:
         frames: Frames,
         metrics: Metrics,
         problem: Callable[[], str | None],
+        *,
+        drain_s: float = 0,
     ) -> None:
         self._place = place
         self._frames = frames
@@ -50,7 +53,11 @@ class OwnerServer:
         app.router.add_get("/readyz", self._ready)
         # Cancelled handlers: a client that is gone costs nothing more.
         self._runner = web.AppRunner(
-            app, handle_signals=False, handler_cancellation=True, access_log=None
+            app,
+            handle_signals=False,
+            handler_cancellation=True,
+            access_log=None,
+            shutdown_timeout=drain_s,
         )
 
     async def open(self) -> None:
@@ -59,7 +66,7 @@ class OwnerServer:
         await web.UnixSite(self._runner, str(self._place.socket)).start()
 
     async def aclose(self) -> None:
-        """Stop: the others turn to HealthImaging."""
+        """Stop: the others read to their ends, and turn to HealthImaging for more."""
         await self._runner.cleanup()
 
     async def _frame(self, request: web.Request) -> web.StreamResponse:

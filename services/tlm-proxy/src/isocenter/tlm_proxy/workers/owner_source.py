@@ -55,7 +55,8 @@ class OwnerSource:
         place: which one this is.
         upstream: HealthImaging, for the frames that are this worker's own.
         metrics: where calls of other workers are counted.
-        idle_s: seconds without a byte before another worker is given up.
+        idle_s: seconds without a byte before another worker is given up: more than
+            it may itself wait for HealthImaging, or that would be asked twice.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """How a process serves: alone, or as one of several under uvicorn's supervisor."""
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 75
 """Longer than the 60 s after which AWS's load balancers drop idle connections."""
 _BACKLOG = 2048
+_LONGEST_FOLDER = 100
+"""Bytes of the folder's path: a socket's may have 107 (unix(7))."""
 
 
 def server_config(
@@ -131,6 +134,10 @@ def _folder(parent: str) -> Iterator[Path]:
             f"{error.strerror}"
         ) from error
     with made as folder:
+        if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+            raise ConfigurationError(
+                f"TLM_PROXY_WORKERS_FOLDER: {parent} is too long for sockets in it"
+            )
         yield Path(folder)
 
 
