@@ -9,6 +9,7 @@ from PIL import Image
 
 from isocenter.core.codestream import CodestreamError, NotACodestreamError, scan_levels
 from isocenter.tlm_proxy.dicomweb.frame_envelope import frame_envelope
+from isocenter.tlm_proxy.frames.flight import LEAST_WINDOW
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,23 @@ def is_of_the_frame(ask, answer, part, sent):
         assert part == body
 
 
+def refusals(ask, sent):
+    """Statuses of good reasons not to answer with the frame."""
+    allowed = set()
+    if ask.range:
+        allowed.add(416)
+    if ask.levels:
+        known = levels_of(sent.body)
+        broken = not isinstance(known, tuple) or known[-1] > len(sent.body)
+        allowed |= {400, 416, 502} if broken or sent.stop is not None else {416}
+        if len(sent.body) > LEAST_WINDOW:
+            # The level may lie past what is read ahead of a frame not kept.
+            allowed.add(502)
+    if ask.reduce and sent.size is None:
+        allowed.add(502)
+    return allowed
+
+
 def check(ask, answer, sent):
     """The answer is a good one to what was asked of what was sent."""
     faulty = {502} if sent.stop is not None else set()
@@ -205,16 +223,7 @@ def check(ask, answer, sent):
             image.load()
         return True
     if answer.status >= 400:
-        allowed = set(faulty)
-        if ask.range:
-            allowed.add(416)
-        if ask.levels:
-            known = levels_of(sent.body)
-            broken = not isinstance(known, tuple) or known[-1] > len(sent.body)
-            allowed |= {400, 416, 502} if broken or faulty else {416}
-        if ask.reduce and sent.size is None:
-            allowed.add(502)
-        return is_problem(answer, allowed)
+        return is_problem(answer, refusals(ask, sent) | faulty)
     check_length(ask, answer, sent)
     if ask.method == "HEAD":
         assert answer.status == 200

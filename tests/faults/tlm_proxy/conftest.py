@@ -185,6 +185,8 @@ class Proxy:
             # and it does not tell a handler that the client has gone if that had
             # sent the next request already.
             and "the handler is closed" not in line
+            # Nor is a worker that no longer wants the frame of another an error.
+            and "to closing transport" not in line
         ]
 
 

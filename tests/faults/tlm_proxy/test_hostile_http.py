@@ -280,10 +280,6 @@ def test_many_silent_connections_take_nobodys_place(proxy, mutations, clean):
     serves(proxy, mutations, clean)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="uvicorn writes its 400 for what it can't parse into the answer under way",
-)
 def test_nothing_is_written_into_an_answer(proxy, healthimaging, mutations):
     """What follows a request on its connection, be it no HTTP, stays out of it."""
     sent = next(

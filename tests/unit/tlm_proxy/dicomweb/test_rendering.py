@@ -245,7 +245,7 @@ def test_functional_groups_of_enhanced_images():
 
 def test_a_huge_frame_without_levels_is_not_decoded(monkeypatch, pixels):
     monkeypatch.setattr(
-        "isocenter.tlm_proxy.dicomweb.rendering.MAX_DECODED", ROWS * COLUMNS // 2
+        "isocenter.tlm_proxy.dicomweb.rendering.MAX_DECODED_J2K", ROWS * COLUMNS // 2
     )
     how, stored = shown(pixels, **WINDOW), encode(pixels, HTJ2K)
     assert picture(stored, HTJ2K, how).shape == (96, 160)

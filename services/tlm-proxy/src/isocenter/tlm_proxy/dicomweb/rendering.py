@@ -24,7 +24,10 @@ from isocenter.tlm_proxy.dicomweb.windowing import windowed
 from isocenter.tlm_proxy.errors import NoThumbnailError
 
 MAX_DECODED = 24_000_000
-"""Pixels that are decoded of a frame; with levels, that is what is asked for."""
+"""Pixels that are decoded of a frame."""
+MAX_DECODED_J2K = 4_200_000
+"""The same of JPEG 2000, after its reduction: Pillow holds Python's lock meanwhile,
+100 ns a pixel, and everybody waits."""
 _QUALITY = 85
 _EOC = b"\xff\xd9"
 _COD = b"\xff\x52"
@@ -81,7 +84,7 @@ def _jpeg_2000(stored: bytes, shown: Presentation, n: int) -> Pixels:
     if siz.components != shown.samples or siz.bit_depth > _WORD:
         raise MalformedError("the codestream's samples are not its instance's")
     n = min(n, header.cod.decompositions)
-    if shown.rows * shown.columns >> 2 * n > MAX_DECODED:
+    if shown.rows * shown.columns >> 2 * n > MAX_DECODED_J2K:
         raise NoThumbnailError("the frame is too large to be drawn without levels")
     if not stored.endswith(_EOC):
         stored += _EOC

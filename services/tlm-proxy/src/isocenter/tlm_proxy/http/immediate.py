@@ -117,6 +117,13 @@ class ImmediateProtocol(HttpToolsProtocol):
         self._no_more_hurry()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """What can't be parsed gets 400, but never inside an answer under way."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
     def timeout_keep_alive_handler(self) -> None:
         """Nothing was asked for a while; what was not taken by now won't be."""
         if self.transport.get_write_buffer_size():
