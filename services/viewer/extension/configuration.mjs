@@ -9,6 +9,7 @@ import { platform as fetched } from './platform.mjs';
 /** OHIF's configuration object, of a checked platform and OHIF's services. */
 export function ohifConfiguration(platform, services, origin) {
   const chosen = () => read(platform, subjectOf(services));
+  const { oidc: _, ...more } = platform.ohif;
   return {
     routerBasename: null,
     showStudyList: true,
@@ -17,7 +18,7 @@ export function ohifConfiguration(platform, services, origin) {
     maxNumRequests: { interaction: 100, thumbnail: 5, prefetch: 25 },
     modes: [],
     customizationService: {},
-    ...platform.ohif,
+    ...more,
     extensions: [extension(platform)],
     dangerouslyUseDynamicConfig: { enabled: false },
     defaultDataSourceName: CHOSEN,

@@ -1,4 +1,5 @@
 // What is added to stock OHIF at run time: settings, training runs, messages.
+import { continueFrames } from './continued_frames.mjs';
 import { CHOSEN, CONFIGURATION_API } from './data_source.mjs';
 import { dom, link, page } from './element.mjs';
 import { failureHandler } from './failures.mjs';
@@ -20,6 +21,7 @@ export function extension(platform) {
     preRegistration({ servicesManager, appConfig }) {
       const { uiNotificationService } = servicesManager.services;
       document.head.append(dom('link', { rel: 'stylesheet', href: '/isocenter/pages.css' }));
+      continueFrames(platform);
       appConfig.httpErrorHandler = failureHandler(message => uiNotificationService.show(message));
     },
     getCommandsModule({ commandsManager, extensionManager }) {

@@ -3,8 +3,8 @@
 import { read, subjectOf } from './choice.mjs';
 import { dom, sheet } from './element.mjs';
 
-// PS3.5 section 9.1.
-const UID = /^[0-9.]{1,64}$/;
+// PS3.5 section 9.1. It goes into a path: ".." would lead out of it.
+export const UID = /^[0-9][0-9.]{0,63}$/;
 
 /** Path of the page for studies; `source` is an OHIF data source's name. */
 export function runsPath(studies, source) {

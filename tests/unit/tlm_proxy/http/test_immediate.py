@@ -250,6 +250,34 @@ def test_an_idle_connection_is_closed_whatever_it_has_not_taken():
     assert done == ["abort", "close"]
 
 
+def test_a_connection_that_asks_no_more_is_closed_in_time(stage, run, monkeypatch):
+    made = []
+    begin = ImmediateProtocol.connection_made
+
+    def impatient(self, transport):
+        self.timeout_keep_alive = 0.3
+        made.append(self)
+        begin(self, transport)
+
+    monkeypatch.setattr(ImmediateProtocol, "connection_made", impatient)
+
+    async def play():
+        async with stage() as s:
+            await warm(s)
+            reader, writer = await connect(s)
+            for _ in range(4):
+                await asyncio.sleep(0.15)
+                writer.write(GET)
+                assert (await answer(reader))[1] == BODY
+            last = asyncio.get_running_loop().time()
+            assert await reader.read() == b""
+            assert asyncio.get_running_loop().time() - last >= 0.25
+            writer.close()
+
+    run(play)
+    assert made
+
+
 SLOW = {"reason": "client too slow"}
 
 

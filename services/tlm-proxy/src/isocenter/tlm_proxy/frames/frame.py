@@ -35,6 +35,8 @@ class Frame:
     Attributes:
         cost: bytes of memory that it is charged for.
         uses: how often it was used lately; the cache's.
+        heads: headers of answers with it, by what was asked, while there are few;
+            made once, since many ask for the same.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Frame:
         "_levels",
         "body",
         "cost",
+        "heads",
         "media_type",
         "uses",
     )
@@ -56,6 +59,7 @@ class Frame:
         self.body = body
         self.media_type = media_type
         self.uses = 0
+        self.heads: dict[object, bytes] = {}
         self._levels = levels
         self._cuts: dict[Selection, Cut] | None = None
         parts = len(levels.ends) if isinstance(levels, Levels) else 0

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Send
 from isocenter.core.errors import IsocenterError
 from isocenter.tlm_proxy.access.caller import Caller
 from isocenter.tlm_proxy.context import ProcessContext
+from isocenter.tlm_proxy.frames.frame import Frame
 from isocenter.tlm_proxy.frames.key import FrameKey
 from isocenter.tlm_proxy.frames.selection import Cut, LevelRange, Selection
 from isocenter.tlm_proxy.http.answer_counts import CACHE, UPSTREAM
@@ -45,6 +46,8 @@ _FOUND = "isocenter.found"
 what it is asked."""
 _PIECE = 256 * 1024
 """Bytes handed to the server at a time: what it buffers for a slow client."""
+_HEADS = 16
+"""Headers that are remembered of a frame."""
 _CONDITIONS = frozenset({b"range", b"if-none-match", b"if-range"})
 
 
@@ -75,23 +78,36 @@ def stored_answer(
         return None
     if len(part) > _PIECE:
         return None
-    media_type = frame.media_type
     if envelope is None:
-        if isinstance(asked, LevelRange):
-            media_type = LEVELS_MEDIA_TYPE
-        length = len(part)
-        if request.method == "POST":
-            headers = bare_headers(media_type, length)
-        else:
-            tag = entity_tag(key, asked, enveloped=False)
-            headers = plain_headers(media_type, tag, IMMUTABLE, length)
-        return Immediate(headers, (part,), length, frame)
+        headers = _headers(request.method, key, asked, frame, len(part))
+        return Immediate(headers, (part,), len(part), frame)
+    media_type = frame.media_type
     tag = entity_tag(key, asked, enveloped=True)
     around = envelope(media_type)
     length = len(around.head) + len(part) + len(around.tail)
     cache_control = around.cache_control.encode("latin-1")
     headers = plain_headers(around.media_type, tag, cache_control, length)
     return Immediate(headers, (around.head, part, around.tail), length, frame)
+
+
+def _headers(
+    method: str, key: FrameKey, asked: Selection | None, frame: Frame, length: int
+) -> bytes:
+    """Those of a whole answer without an envelope."""
+    kind = method, asked
+    found = frame.heads.get(kind)
+    if found is not None:
+        return found
+    levels = isinstance(asked, LevelRange)
+    media_type = LEVELS_MEDIA_TYPE if levels else frame.media_type
+    if method == "POST":
+        made = bare_headers(media_type, length)
+    else:
+        tag = entity_tag(key, asked, enveloped=False)
+        made = plain_headers(media_type, tag, IMMUTABLE, length)
+    if len(frame.heads) < _HEADS:
+        frame.heads[kind] = made
+    return made
 
 
 def _conditions(request: HotRequest) -> tuple[bool, bytes | None]:

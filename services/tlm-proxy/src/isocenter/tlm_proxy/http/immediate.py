@@ -49,6 +49,8 @@ class ImmediateProtocol(HttpToolsProtocol):
         self._answered = False
         self._posted: bytearray | None = None
         self._giving_up: asyncio.TimerHandle | None = None
+        self._idling: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
         self._left = 0
         self._unparsed = 0
         self._frame: object = None
@@ -97,7 +99,7 @@ class ImmediateProtocol(HttpToolsProtocol):
                     super().on_body(content)
         if self._answered:
             self._answered = False
-            self.on_response_complete()
+            self._idle()
         else:
             super().on_message_complete()
 
@@ -115,6 +117,8 @@ class ImmediateProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._no_more_hurry()
+        if self._idling is not None:
+            self._idling.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -130,6 +134,26 @@ class ImmediateProtocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
+
+    def _idle(self) -> None:
+        """Wait for the next request, with one timer for many of them."""
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if self._idling is None:
+            self._idling = self.loop.call_later(self.timeout_keep_alive, self._look)
+
+    def _look(self) -> None:
+        """Close the connection, if nothing was asked for since."""
+        self._idling = None
+        running = self.cycle is not None and not self.cycle.response_complete
+        if running or self.timeout_keep_alive_task is not None:
+            # uvicorn's own timer follows what the application answers.
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idling = self.loop.call_later(left, self._look)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _answer(self, method: str, content: bytes = b"") -> bool:
         """Write the answer, if it is here; whether it was."""
