@@ -27,12 +27,12 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh packages check devcloud faults+training browser authoring images demo cluster-tests system
+	hack/tiers.sh packages check serving devcloud faults+training browser authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify unit+contract+chart
 
-.PHONY: init lint type unit devcloud contract chart faults training cluster-tests system
+.PHONY: init lint type unit serving devcloud contract chart faults training cluster-tests system
 init: ## install the development environment into .venv
 	@hack/venv.sh
 
@@ -47,7 +47,10 @@ type: init ## static types, strict
 	mypy $(TYPED) hack/demo hack/generate
 
 unit: init ## small tests, many, no network beyond loopback
-	pytest -q -n 2 tests/unit tests/repo
+	pytest -q -n 2 -m "not serving" tests/unit tests/repo
+
+serving: init ## the Store SCP and the tile proxy as servers, over sockets
+	pytest -q -n 2 -m serving tests/unit
 
 devcloud: init ## the local AWS's own tests
 	pytest -q -n 2 devcloud/tests

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 TIERS = ("cluster", "system")
+SERVING = ("unit/storescp", "unit/tlm_proxy/http")
+"""Tests that start a server each, and talk to it over sockets: half of all time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,6 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.path.is_relative_to(root):
             continue
         tier = item.path.relative_to(root).parts[0]
+        if any(item.path.is_relative_to(root / folder) for folder in SERVING):
+            item.add_marker("serving")
         if tier in TIERS:
             item.add_marker(tier)
         if tier in {"contract", "cluster", "system"} and not item.get_closest_marker(
