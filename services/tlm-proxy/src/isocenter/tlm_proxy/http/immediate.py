@@ -1,10 +1,8 @@
 """uvicorn's HTTP/1.1 protocol, with a short way for answers that are here already.
 
-What it saves is a task, a cycle object and an event for each request. Measured on
-two cores that others were using as well, wrk with 16 connections, CPU of one
-request in microseconds, 3.9 KB levels / 188 KB frames: nginx 33 / 70, this 76 /
-135, the same answers by ASGI 150 / 220. With a bare answer, granian's ASGI was no
-faster than uvicorn's (0.43 of nginx's requests a second each; this way 0.8).
+What it saves is a task, a cycle object and an event for each request: with those, a
+small answer takes about twice the CPU (bench/README.md has this way's figures). With
+a bare answer, granian's ASGI was no faster than uvicorn's.
 
 It also breaks off connections whose client takes nothing for ``PATIENCE_S``, or
 sends a head without an end: uvicorn bounds neither.
