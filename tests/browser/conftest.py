@@ -19,7 +19,7 @@ import httpx
 import pytest
 from support.browser import CHROMIUM, Viewer, chromium
 from support.identity_provider import CLIENT, POOL, identity_provider
-from support.local_aws import BUCKET, DATASTORE, REGION, free_ports, local_aws
+from support.local_aws import BUCKET, DATASTORE, REGION, free_ports, local_aws_variables
 from support.studies import colour_cine, ct_volume, large_mr
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,12 +48,8 @@ def until(look, what, seconds=_START_S):
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory):
     """AWS's variables, set for this process, leading to a local AWS."""
-    with local_aws(tmp_path_factory.mktemp("aws")) as variables:
-        before = dict(os.environ)
-        os.environ.update(variables)
+    with local_aws_variables(tmp_path_factory.mktemp("aws")) as variables:
         yield variables
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,14 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
-from support.local_aws import BUCKET, DATASTORE, QUEUE, RULES, free_ports, local_aws
+from support.local_aws import (
+    BUCKET,
+    DATASTORE,
+    QUEUE,
+    RULES,
+    free_ports,
+    local_aws_variables,
+)
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 ROLE = "arn:aws:iam::111122223333:role/import"
@@ -34,12 +41,8 @@ class Study:
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory):
     """AWS's variables, set for this process, leading to a local AWS."""
-    with local_aws(tmp_path_factory.mktemp("aws")) as variables:
-        before = dict(os.environ)
-        os.environ.update(variables)
+    with local_aws_variables(tmp_path_factory.mktemp("aws")) as variables:
         yield variables
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,17 @@ def local_aws(folder: Path) -> Iterator[dict[str, str]]:
         log.close()
 
 
+@contextmanager
+def local_aws_variables(folder: Path) -> Iterator[dict[str, str]]:
+    """The same, with the variables set for this process too."""
+    with local_aws(folder) as variables:
+        before = dict(os.environ)
+        os.environ.update(variables)
+        yield variables
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _wait(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:

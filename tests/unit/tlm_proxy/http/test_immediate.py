@@ -1,12 +1,12 @@
 """The short way of warm answers, byte by byte on the connection."""
 
 import asyncio
-import re
 import socket
 from contextlib import suppress
 
 import pytest
 import uvicorn
+from support.connection import answer, connect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -16,32 +16,6 @@ from isocenter.tlm_proxy.http.immediate import ImmediateProtocol
 BODY = b"frame" * 10
 PATH = f"/datastore/{'d' * 32}/imageSet/{'5' * 32}/imageFrame/{'a' * 32}"
 GET = f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-LENGTH = re.compile(rb"content-length: ([0-9]+)\r\n", re.IGNORECASE)
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """Requests that were answered the short way."""
-    found = []
-    write = ImmediateProtocol._write
-
-    def noticed(self, answer):
-        found.append(answer.length)
-        write(self, answer)
-
-    monkeypatch.setattr(ImmediateProtocol, "_write", noticed)
-    return found
-
-
-async def connect(s):
-    return await asyncio.open_connection("127.0.0.1", int(s.url.rpartition(":")[2]))
-
-
-async def answer(reader):
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = LENGTH.search(head)
-    body = await reader.readexactly(int(length[1])) if length else b""
-    return head, body
 
 
 async def warm(s):

@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import re
 
 import pytest
-
-from isocenter.tlm_proxy.http.immediate import ImmediateProtocol
+from support.connection import answer, connect
 
 BODY = b"frame" * 10
-LENGTH = re.compile(rb"content-length: ([0-9]+)\r\n", re.IGNORECASE)
 ASKED = json.dumps({"imageFrameId": "a" * 32}).encode()
 
 
@@ -18,31 +15,6 @@ def post(body=ASKED, query="", headers="", length=None):
     length = len(body) if length is None else length
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n"
     return head.encode() + b"\r\n" + body
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """Requests that were answered the short way."""
-    found = []
-    write = ImmediateProtocol._write
-
-    def noticed(self, answer):
-        found.append(answer.length)
-        write(self, answer)
-
-    monkeypatch.setattr(ImmediateProtocol, "_write", noticed)
-    return found
-
-
-async def connect(s):
-    return await asyncio.open_connection("127.0.0.1", int(s.url.rpartition(":")[2]))
-
-
-async def answer(reader):
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = LENGTH.search(head)
-    body = await reader.readexactly(int(length[1])) if length else b""
-    return head, body
 
 
 async def warm(s):
