@@ -104,11 +104,6 @@ def by_tag(tag: str) -> Attribute | None:
     return _BY_TAG.get(tag)
 
 
-def by_keyword(keyword: str) -> Attribute | None:
-    """The attribute of a keyword, if it is in the table."""
-    return _BY_KEYWORD.get(keyword)
-
-
 def tag_of(name: str) -> str | None:
     """The tag that a tag or keyword names; None for anything else."""
     if _TAG.fullmatch(name):

@@ -139,13 +139,6 @@ def parse_search(level: Level, parameters: Iterable[tuple[str, str]]) -> SearchQ
     return SearchQuery(level, tuple(keys), tuple(included), limit, offset, fuzzy)
 
 
-def asks_non_primary(parameters: Iterable[tuple[str, str]]) -> bool:
-    """``includeNonPrimary=true`` is among the parameters."""
-    return any(
-        _truth(name, value) for name, value in parameters if name == "includeNonPrimary"
-    )
-
-
 def plan(query: SearchQuery) -> Plan:
     """Which searches to put to HealthImaging."""
     sent: list[tuple[str, str]] = []
