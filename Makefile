@@ -10,7 +10,7 @@ ifeq ($(CLUSTER),local)
 export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
 endif
 # Paths that are linted, type-checked and formatted.
-SOURCES := libs services operator pipeline devcloud tests hack bench
+SOURCES := libs services operator pipeline devcloud infra tests hack bench
 TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud)
 
 .PHONY: help
@@ -27,7 +27,7 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh packages check serving devcloud faults+training browser authoring images demo cluster-tests system
+	hack/tiers.sh packages check infra serving devcloud faults+training browser authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify unit+contract+chart
@@ -58,8 +58,9 @@ devcloud: init ## the local AWS's own tests
 contract: init ## the product against the local AWS, over HTTP
 	pytest -q -n 2 --dist loadfile -p no:hypothesispytest tests/contract
 
-chart: init helm ## the charts, rendered and checked
-	pytest -q tests/chart
+chart: init ## the charts, rendered and checked
+	@hack/cluster/tools.sh helm kubeconform
+	pytest -q -n 2 --dist worksteal tests/chart
 
 faults: init ## kills and mutated input, the short version
 	pytest -q tests/faults
@@ -71,7 +72,16 @@ cluster-tests: cluster ## the charts and resources against a real API server
 	pytest -q tests/cluster
 
 system: init ## the chain that `make demo` ran, asserted
-	pytest -q tests/system
+	pytest -q tests/system --ignore tests/system/test_upgrade.py --ignore tests/system/test_inner_loop.py
+
+.PHONY: upgrade
+upgrade: init ## upgrade and roll back under load, and skaffold's inner loop (after a demo)
+	pytest -q tests/system/test_upgrade.py tests/system/test_inner_loop.py
+
+.PHONY: infra
+infra: helm ## the AWS stacks: synthesized, linted, deployed to moto, rights checked
+	infra/eks/venv.sh
+	.venv-infra/bin/python -m pytest -q -s --durations=3 tests/infra
 
 .PHONY: browser bench-proxy
 browser: init ## the viewer in headless Chromium, from login to pixels
@@ -79,6 +89,16 @@ browser: init ## the viewer in headless Chromium, from login to pixels
 
 bench-proxy: init ## the tile proxy beside its peers (bench/README.md)
 	python -m bench.proxy
+
+.PHONY: bench-dev
+bench-dev: init ## seconds from a saved source to the pod that serves it (after a demo)
+	@if [ "$(CLUSTER)" = local ]; then hack/cluster/tools.sh skaffold; fi
+	python -m bench.inner_loop
+
+.PHONY: docs
+docs: init ## build the documentation into build/site; fails on a dead link
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 .PHONY: soak
 soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)
@@ -103,9 +123,13 @@ cluster: init
 images: cluster ## build and push the images that changed
 	hack/images.sh
 
+.PHONY: sbom
+sbom: init ## bills of materials and licences of the images, into build/sbom
+	python -m sbom
+
 dev: cluster ## rebuild and redeploy what changes, until Ctrl-C (after a demo)
 	@if [ "$(CLUSTER)" = local ]; then hack/cluster/tools.sh skaffold; fi
-	skaffold dev --profile devcloud --cleanup=false --default-repo $(REGISTRY)
+	hack/dev.sh
 
 .PHONY: generate verify authoring lock format
 generate: init ## write CRDs, values.schema.json, references, coverage

@@ -9,6 +9,9 @@
 #
 # The references are printed and kept in images.env in the cache, as
 # name=registry/isocenter/name:tag.
+#
+# BASE_IMAGE=name@sha256:digest is what the images start from, for a release
+# (docs/how-to/release.md); without it, the tag that the Dockerfiles name.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/cluster/env.sh"
 cd "$REPOSITORY"
@@ -75,6 +78,11 @@ build_arguments() {
 make_image() { # DOCKERFILE REFERENCE ARCHIVE
   local -a arguments
   mapfile -t arguments < <(build_arguments "$1")
+  if [[ -n $BASE_IMAGE ]]; then
+    arguments+=("--build-arg=BASE=$BASE_IMAGE"
+      "--label=org.opencontainers.image.base.name=${BASE_IMAGE%@*}"
+      "--label=org.opencontainers.image.base.digest=${BASE_IMAGE#*@}")
+  fi
   # The host's network: package registries are reached the way the host
   # reaches them, whatever resolver or proxy on loopback that takes.
   docker build --network host -f "$1" -t "$2" "${arguments[@]}" - <"$3" >&2
@@ -88,6 +96,15 @@ remember() { # NAME REFERENCE; another run may be writing its own
     mv "$CACHE/images.env.new" "$CACHE/images.env"
   ) 8>"$CACHE/images.lock"
 }
+
+BASE_IMAGE=${BASE_IMAGE:-}
+if [[ -n $BASE_IMAGE && ! $BASE_IMAGE =~ ^[^@[:space:]]+@sha256:[0-9a-f]{64}$ ]]; then
+  echo "images.sh: BASE_IMAGE is not name@sha256:digest: $BASE_IMAGE" >&2
+  exit 2
+fi
+if [[ -z $BASE_IMAGE && $REGISTRY != localhost* ]]; then
+  echo "images.sh: the base image is named by its tag; a release names its digest in BASE_IMAGE" >&2
+fi
 
 list=
 [[ ${1:-} != --list ]] || { list=yes; shift; }
@@ -110,11 +127,11 @@ for name in "$@"; do
   repository=${REGISTRY#*/}/isocenter/$name
   [[ $REGISTRY == */* ]] || repository=isocenter/$name
   context "$file" "$archive"
-  version=$(sha256sum "$archive" | cut -c1-12)
+  version=$(printf %s "$BASE_IMAGE" | cat "$archive" - | sha256sum | cut -c1-12)
   reference=$REGISTRY/isocenter/$name:$version
   if [[ -z $list ]]; then
     if ! pushed "$repository" "$version"; then
-      "$CLUSTER_SOURCE/base-image.sh" >&2
+      [[ -n $BASE_IMAGE ]] || "$CLUSTER_SOURCE/base-image.sh" >&2
       began=$SECONDS
       make_image "$file" "$reference" "$archive"
       echo "built and pushed $name in $((SECONDS - began)) s" >&2

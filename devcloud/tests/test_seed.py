@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from isocenter.devcloud.aws import AwsServer, client
+from isocenter.devcloud.calls import Calls
 from isocenter.devcloud.seed import Call, SeedError, apply, read
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -69,7 +70,7 @@ CALLS = [
 
 @pytest.fixture(scope="module")
 def connect():
-    server = AwsServer("127.0.0.1", 0, ACCOUNT)
+    server = AwsServer("127.0.0.1", 0, ACCOUNT, Calls())
     server.start()
     clients = {}
 
@@ -185,4 +186,4 @@ def test_buckets_are_found_by_any_host_name(connect):
 
 def test_a_port_in_use_stops_the_start():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):
-        AwsServer("127.0.0.1", taken.getsockname()[1], ACCOUNT)
+        AwsServer("127.0.0.1", taken.getsockname()[1], ACCOUNT, Calls())

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# DNS and storage. Both run on the node itself and reach the cluster like any
-# other client; the cluster knows them by the objects below. Sourced by up.sh.
+# DNS, storage and network policies. All run on the node itself and reach the
+# cluster like any other client; the cluster knows them by the objects below. Sourced by up.sh.
 
 addon_objects() {
   cat <<YAML
@@ -66,6 +66,19 @@ kind: ClusterRoleBinding
 metadata: {name: "isocenter:provisioner"}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "isocenter:provisioner"}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "isocenter:provisioner"}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: "isocenter:networkpolicy"}
+rules:
+  - {apiGroups: [""], resources: [pods, namespaces], verbs: [list, watch]}
+  - {apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [list, watch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: "isocenter:networkpolicy"}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "isocenter:networkpolicy"}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "isocenter:networkpolicy"}]
 YAML
 }
 
@@ -96,6 +109,14 @@ start_provisioner() {
   start provisioner "$BIN/provisioner" --kubeconfig "$PKI/provisioner.kubeconfig" \
     --name isocenter.local/directory --root "$CLUSTER/volumes"
 }
+
+start_networkpolicy() {
+  start networkpolicy "$BIN/networkpolicy" --kubeconfig "$PKI/networkpolicy.kubeconfig" \
+    --bridge cni0 --dns "$NODE_ADDRESS:$DNS_PORT"
+}
+
+# Its table is there once it has its lists.
+networkpolicy_ready() { nft list table ip isocenter-networkpolicy; }
 
 # A question about a cluster name, answered only after CoreDNS has its lists;
 # until then its health says nothing of use.

@@ -36,7 +36,7 @@ mirror() {
 
 # Only what makes the file system is part of the key: a change further down
 # (environment, labels) must not cost another debootstrap.
-key=$(echo "$SUITE $INCLUDE" | cat - "$AUTHORITIES" | sha256sum | cut -c1-12)
+key=$(echo "$SUITE $INCLUDE copyright" | cat - "$AUTHORITIES" | sha256sum | cut -c1-12)
 archive=$IMAGES/python-$key.tar
 
 make_archive() {
@@ -67,8 +67,10 @@ make_archive() {
   # can be installed behind a proxy that inspects TLS.
   cp -L "$AUTHORITIES" "$root$AUTHORITIES"
   printf 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n' >"$root/etc/apt/apt.conf.d/90-slim"
+  # Licences stay, as in the official image: they must be passed on with what they cover.
+  find "$root/usr/share/doc" -type f ! -name copyright -delete
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
-    "$root"/usr/share/{doc,man,locale}/* "$root"/var/log/*.log
+    "$root"/usr/share/{man,locale}/* "$root"/var/log/*.log
   tar -c --numeric-owner -C "$root" -f "$work/archive" .
   mv "$work/archive" "$archive"
 }

@@ -41,7 +41,23 @@ YAML
   mv "$file.new" "$file"
 }
 
+# client NAME COMMON-NAME: certificate and kubeconfig of a program of ours, whose
+# role is in addons.sh. Each is made when it is missing: a cluster that is older
+# than the program gets it with the next up.sh.
+client() {
+  [[ ! -e $PKI/$1.kubeconfig ]] || return 0
+  issue "$1" "/CN=$2" clientAuth
+  kubeconfig "$1" "$PKI/$1.kubeconfig"
+}
+
 make_certificates() {
+  make_authority
+  client coredns isocenter:coredns
+  client provisioner isocenter:provisioner
+  client networkpolicy isocenter:networkpolicy
+}
+
+make_authority() {
   # Written last, so a run that was killed half way through starts over.
   [[ ! -e $PKI/complete ]] || return 0
   rm -rf "$PKI"
@@ -63,11 +79,8 @@ make_certificates() {
   issue scheduler /CN=system:kube-scheduler clientAuth
   issue proxy /CN=system:kube-proxy clientAuth
   issue kubelet "/O=system:nodes/CN=system:node:$NODE_NAME" clientAuth
-  # These two get their roles in addons.sh.
-  issue coredns /CN=isocenter:coredns clientAuth
-  issue provisioner /CN=isocenter:provisioner clientAuth
 
-  for name in controller-manager scheduler proxy kubelet coredns provisioner; do
+  for name in controller-manager scheduler proxy kubelet; do
     kubeconfig "$name" "$PKI/$name.kubeconfig"
   done
   kubeconfig admin "$KUBECONFIG"

@@ -83,7 +83,7 @@ unmount_all() {
 }
 
 # The kubelet first: it would start again what is ended here.
-for name in kubelet kube-scheduler kube-controller-manager provisioner coredns kube-proxy; do
+for name in kubelet kube-scheduler kube-controller-manager networkpolicy provisioner coredns kube-proxy; do
   stop "$name"
 done
 end_pods

@@ -80,6 +80,7 @@ remove_kubernetes_rules() {
 remove_network() {
   each_rule remove_rule
   remove_kubernetes_rules
+  nft delete table ip isocenter-networkpolicy 2>/dev/null || true
   ip link delete cni0 2>/dev/null || true
   ip address delete "$NODE_ADDRESS/32" dev lo 2>/dev/null || true
   rm -rf "$CLUSTER/cni/leases"

@@ -11,6 +11,7 @@ ctr containerd
 conntrack conntrack
 iptables iptables
 ipset ipset
+nft nftables
 ethtool ethtool
 socat socat
 ip iproute2

@@ -13,7 +13,7 @@ report() { # NAME ANSWER
 }
 
 for name in etcd kube-apiserver kube-controller-manager kube-scheduler \
-  containerd kubelet kube-proxy coredns provisioner; do
+  containerd kubelet kube-proxy coredns provisioner networkpolicy; do
   if pid=$(pid_of "$name"); then
     report "$name" "pid $pid"
   else

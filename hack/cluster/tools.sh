@@ -3,7 +3,7 @@
 # pinned in tools/, into the cache. Builds what is missing and nothing else.
 #
 #   hack/cluster/tools.sh helm kubeconform
-#   hack/cluster/tools.sh kubernetes etcd coredns provisioner pause
+#   hack/cluster/tools.sh kubernetes etcd coredns provisioner networkpolicy pause
 #
 # All but Skaffold share one module: their common dependencies then have one
 # version and compile once, which halves the time of a fresh build.
@@ -39,7 +39,7 @@ describe() {
       names=("${KUBERNETES_NAMES[@]}") ;;
     etcd) version=$(pinned "$module" go.etcd.io/etcd/server/v3) ;;
     coredns) version=$(pinned "$module" github.com/coredns/coredns) ;;
-    provisioner | pause) version=v1 ;;
+    provisioner | networkpolicy | pause) version=v1 ;;
     helm)
       version=$(pinned "$module" helm.sh/helm/v3)
       package=helm.sh/helm/v3/cmd/helm

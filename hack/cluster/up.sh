@@ -23,7 +23,7 @@ if ! flock -n 9; then
   flock 9
 fi
 
-OWN=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns provisioner)
+OWN=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns provisioner networkpolicy)
 
 all_up() {
   local name
@@ -43,7 +43,7 @@ if all_up; then
 fi
 
 "$CLUSTER_SOURCE/packages.sh"
-"$CLUSTER_SOURCE/tools.sh" kubernetes etcd coredns provisioner pause helm
+"$CLUSTER_SOURCE/tools.sh" kubernetes etcd coredns provisioner networkpolicy pause helm
 progress "programs present"
 
 make_certificates
@@ -66,10 +66,12 @@ start_kubelet
 start_kube_proxy
 start_dns
 start_provisioner
+start_networkpolicy
 
 until_true 30 "addon objects applied" kube-apiserver apply_addon_objects
 until_true 60 "DNS answers" coredns dns_ready
 until_true 90 "node $NODE_NAME Ready" kubelet node_ready
+until_true 30 "network policies enforced" networkpolicy networkpolicy_ready
 # A pod needs its namespace's service account; the controller makes it.
 until_true 30 "default service account" kube-controller-manager kubectl get serviceaccount default
 # A rule of dockerd's may have come since.

@@ -1,5 +1,7 @@
 """Both charts on the cluster: the local AWS and the product."""
 
+from collections.abc import Iterator
+
 from demo.certificates import install_secret
 from demo.place import (
     AWS_NAMESPACE,
@@ -15,6 +17,15 @@ from demo.ready import ready
 from demo.shell import apply, kubectl, run, say
 
 TRIGGER = "every-image-set"
+_COMPONENT_IMAGES = {
+    "storescp": "storescp",
+    "tlmProxy": "tlm-proxy",
+    "viewer": "viewer",
+    "fetcher": "fetcher",
+    "operator": "operator",
+    "pipeline": "trainer",
+}
+"""Component of charts/isocenter -> image, as hack/images.sh names it."""
 
 
 def _namespace(name: str) -> None:
@@ -53,16 +64,23 @@ def install() -> None:
     say("installing charts/isocenter")
     _helm(
         *("isocenter", NAMESPACE, "--values", str(LOCAL_AWS_VALUES)),
-        *("--set-string", f"storescp.image={image['storescp']}"),
-        *("--set-string", f"tlmProxy.image={image['tlm-proxy']}"),
-        *("--set-string", f"viewer.image={image['viewer']}"),
-        *("--set-string", f"fetcher.image={image['fetcher']}"),
-        *("--set-string", f"operator.image={image['operator']}"),
-        *("--set-string", f"pipeline.image={image['trainer']}"),
+        *_images(image),
         *(_node_port() if local_cluster() else ()),
     )
     ready(NAMESPACE)
     apply_trigger()
+
+
+def _images(references: dict[str, str]) -> Iterator[str]:
+    for component, name in _COMPONENT_IMAGES.items():
+        registry, _, rest = references[name].rpartition("/isocenter/")
+        repository, _, tag = rest.rpartition(":")
+        for key, value in (
+            ("registry", registry),
+            ("repository", f"isocenter/{repository}"),
+            ("tag", tag),
+        ):
+            yield from ("--set-string", f"{component}.image.{key}={value}")
 
 
 def _node_port() -> tuple[str, ...]:

@@ -8,38 +8,10 @@ from typing import Any
 import yaml
 
 from generate.processes import PROCESSES
+from generate.value_rules import OPEN, RULES, SHARED
 
-# Maps whose keys belong to someone else: AWS, Kubernetes.
-# OHIF's own options.
-OPEN = {"annotations", "env", "limits", "ohif", "requests", "resources"}
-ENUMS = {("service", "type"): ["ClusterIP", "NodePort", "LoadBalancer"]}
-# Members of lists, which an empty list in values.yaml does not show.
-ITEMS: dict[tuple[str, ...], dict[str, Any]] = {
-    ("viewer", "config", "stores"): {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["name", "region", "datastore_id"],
-        "properties": {
-            # `isocenter` names the source that follows the user's choice.
-            "name": {
-                "type": "string",
-                "pattern": "^[a-z0-9-]+$",
-                "not": {"const": "isocenter"},
-            },
-            "friendly_name": {"type": "string"},
-            "region": {"type": "string", "pattern": "^[a-z0-9-]+$"},
-            "datastore_id": {"type": "string", "pattern": "^[0-9a-z]{32}$"},
-        },
-    },
-    ("viewer", "config", "proxy_urls"): {
-        "type": "string",
-        "pattern": "^https?://[0-9a-z.-]+(:[0-9]+)?(/[0-9A-Za-z._~-]+)*$",
-    },
-    ("viewer", "config", "oidc", "origins"): {
-        "type": "string",
-        "pattern": "^https?://[0-9a-z.-]+(:[0-9]+)?$",
-    },
-}
+# An end of one word counts for a component's own members only, as storescp.replicas.
+_MEMBER = 2
 
 
 def values_schema(chart: Path) -> str:
@@ -51,7 +23,10 @@ def values_schema(chart: Path) -> str:
             _config_schema(process.settings.model_json_schema(), process.filled)
         )
     # Helm adds `global` to every chart's values.
-    schema["properties"]["global"] = {"type": "object"}
+    schema["properties"]["global"] = {
+        "type": "object",
+        "description": "Helm's own; not used.",
+    }
     head = {"$schema": "http://json-schema.org/draft-07/schema#"}
     return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
 
@@ -64,6 +39,7 @@ def _config_schema(schema: dict[str, Any], filled: frozenset[str]) -> dict[str, 
     }
     return {
         "type": "object",
+        "description": SHARED["config"],
         "additionalProperties": False,
         "properties": dict(sorted(properties.items())),
     }
@@ -94,7 +70,7 @@ def _object(
 ) -> dict[str, Any]:
     return {
         "type": "object",
-        **({"description": texts[path]} if path in texts else {}),
+        **_described(texts, path),
         "additionalProperties": False,
         "properties": {
             key: _value(value, texts, (*path, key)) for key, value in values.items()
@@ -105,19 +81,31 @@ def _object(
 def _value(
     value: Any, texts: dict[tuple[str, ...], str], path: tuple[str, ...]
 ) -> dict[str, Any]:
-    described = {"description": texts[path]} if path in texts else {}
+    described = {**_described(texts, path), **_of(RULES, path, {})}
     if isinstance(value, dict):
         if path[-1] in OPEN:
             return {"type": "object", **described}
         return _object(value, texts, path)
     if isinstance(value, list):
-        items = {"items": ITEMS[path]} if path in ITEMS else {}
-        return {"type": "array", **described, **items}
+        return {"type": "array", **described}
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    schema: dict[str, Any] = {"type": kinds[type(value)], **described}
-    if path[-2:] in ENUMS:
-        schema["enum"] = ENUMS[path[-2], path[-1]]
-    return schema
+    return {"type": kinds[type(value)], **described}
+
+
+def _described(
+    texts: dict[tuple[str, ...], str], path: tuple[str, ...]
+) -> dict[str, str]:
+    text = texts.get(path) or _of(SHARED, path, "")
+    return {"description": text} if text else {}
+
+
+def _of(table: dict[str, Any], path: tuple[str, ...], otherwise: Any) -> Any:
+    """The entry for the longest end of a path that has one."""
+    for start in range(len(path)):
+        end = path[start:]
+        if ".".join(end) in table and (len(end) > 1 or len(path) == _MEMBER):
+            return table[".".join(end)]
+    return otherwise
 
 
 def _descriptions(text: str) -> dict[tuple[str, ...], str]:

@@ -3,7 +3,7 @@
 #
 #   services/viewer/build.sh OUT_DIR
 #
-# The image and the browser tests use the same folder.
+# The image has the same folder, made by the same steps as layers of its own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:?usage: build.sh OUT_DIR}
@@ -16,12 +16,7 @@ mkdir -p "$(dirname "$out")"
 new=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 cp -a "$tree/." "$new"
-# install gives today's date, see fetch.sh.
-install -m 644 "$here/app-config.js" "$new/"
-install -d "$new/isocenter"
-install -m 644 "$here"/extension/* "$new/isocenter/"
-"$here/compress.sh" "$new/isocenter"
-chmod 755 "$new"
+"$here/overlay.sh" "$new"
 rm -rf "$out"
 mv -T "$new" "$out"
 trap - EXIT

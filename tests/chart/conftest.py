@@ -4,6 +4,14 @@ import pytest
 from support.rendering import CHART, PROFILES, render
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write tests/chart/golden anew from what is rendered",
+    )
+
+
 @pytest.fixture(params=sorted(PROFILES), scope="session")
 def manifests(request):
     files, sets = PROFILES[request.param]

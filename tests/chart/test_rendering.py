@@ -81,6 +81,7 @@ def test_settings_reach_the_process():
     [
         ("storescp.config.ae_titel=X", "ae_titel"),
         ("storescp.imagee=x", "imagee"),
+        ("storescp.image=registry.example/storescp:1", "image"),
         ("operator.config.bucket=x", "bucket"),
         ("tlmProxy.replicas=many", "replicas"),
         ("storescp.service.type=Magic", "type"),
@@ -104,12 +105,9 @@ def test_a_typo_is_refused_by_name(minimal, setting, named):
         "platform.queue_url",
         "platform.import_role_arn",
         "aws.region",
-        "storescp.image",
+        "images.registry",
+        "storescp.image.repository",
         "storescp.tlsSecret",
-        "tlmProxy.image",
-        "viewer.image",
-        "fetcher.image",
-        "operator.image",
     ],
 )
 def test_a_missing_value_is_named(minimal, value):

@@ -1,8 +1,11 @@
 import os
 import uuid
+from contextlib import contextmanager
 
 import pytest
 from support import cluster
+
+from isocenter.operator.crd import MODELS, definition
 
 
 @pytest.fixture(scope="session")
@@ -12,9 +15,42 @@ def kubectl():
     return cluster.run
 
 
-@pytest.fixture
-def namespace(kubectl):
+@contextmanager
+def fresh_namespace(kubectl):
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl(
+        *("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"),
+        "pod-security.kubernetes.io/warn=restricted",
+    )
+    try:
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(kubectl):
+    with fresh_namespace(kubectl) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_namespace(kubectl):
+    with fresh_namespace(kubectl) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def definitions(kubectl):
+    """Those that a release installed, or else the same, for as long as needed."""
+    names = [f"crd/{definition(model)['metadata']['name']}" for model in MODELS]
+    made = []
+    for model, name in zip(MODELS, names, strict=True):
+        if kubectl("get", name, check=False).returncode:
+            kubectl("create", "-f", "-", stdin=definition(model))
+            made.append(name)
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    yield names
+    if made:
+        kubectl("delete", *made)

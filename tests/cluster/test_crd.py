@@ -7,25 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isocenter.operator.crd import MODELS, definition
+from isocenter.operator.crd import MODELS
 
 ROOT = Path(__file__).parents[2]
 ONE, TWO = "1" * 32, "2" * 32
 
 
-@pytest.fixture(scope="session", autouse=True)
-def definitions(kubectl):
-    """Those that a release installed, or else the same, for as long as needed."""
-    names = [f"crd/{definition(model)['metadata']['name']}" for model in MODELS]
-    made = []
-    for model, name in zip(MODELS, names, strict=True):
-        if kubectl("get", name, check=False).returncode:
-            kubectl("create", "-f", "-", stdin=definition(model))
-            made.append(name)
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-    yield
-    if made:
-        kubectl("delete", *made)
+pytestmark = pytest.mark.usefixtures("definitions")
 
 
 @pytest.fixture
@@ -67,8 +55,8 @@ def trigger_spec(**changes):
 
 def test_examples_are_accepted_and_printed(kubectl, namespace):
     for path in sorted((ROOT / "docs/examples").glob("*.yaml")):
-        kind = yaml.safe_load(path.read_text())["kind"]
-        if kind in {model.__name__ for model in MODELS}:
+        kinds = {body["kind"] for body in yaml.safe_load_all(path.read_text())}
+        if kinds <= {model.__name__ for model in MODELS}:
             kubectl("-n", namespace, "apply", "-f", str(path))
     listed = kubectl("-n", namespace, "get", "isocenter").stdout
     assert listed.count("isocenter.dev/") == 3

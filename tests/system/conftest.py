@@ -12,6 +12,12 @@ from demo.send import study
 from support import cluster
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update", action="store_true", help="write tests/data/recorded_calls.json"
+    )
+
+
 @pytest.fixture(scope="session")
 def kubectl():
     cluster.require_test_cluster(os.environ.get("ISOCENTER_TEST_CONTEXT"))

@@ -11,7 +11,8 @@ import pytest
 
 from isocenter.core.errors import IntegrityError, MalformedError
 from isocenter.pipeline.definition import template
-from isocenter.pipeline.training.main import TERMINATED, main
+from isocenter.pipeline.exit_codes import TrainExit
+from isocenter.pipeline.training.main import main
 from isocenter.pipeline.training.model import load
 
 # Each run compiles for about 3 s of processor time, much longer on a busy machine.
@@ -145,7 +146,7 @@ def test_sigterm_keeps_what_was_learnt(container, make_phantom):
     # A test that ends early must not be killed by its own alarm.
     timer.daemon = True
     timer.start()
-    assert run(container) == TERMINATED
+    assert run(container) == TrainExit.TERMINATED
     timer.join()
     assert container.description["completed"] is False
     assert 0 < container.description["steps"] < 100_000

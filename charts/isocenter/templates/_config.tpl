@@ -14,13 +14,19 @@ class's field names; anything but text is written as JSON, as the class reads it
 {{- end }}
 {{- end -}}
 
-{{/* AWS's own variables, the same for every component. */}}
+{{/*
+AWS's own variables: (dict "root" $ "app" "isocenter-storescp"). The application's
+name is in the user agent of every call, so CloudTrail tells components apart.
+*/}}
 {{- define "isocenter.aws.env" -}}
+{{- $aws := .root.Values.aws -}}
 - name: AWS_REGION
-  value: {{ required "aws.region is required" .Values.aws.region | quote }}
+  value: {{ required "aws.region is required" $aws.region | quote }}
 - name: AWS_DEFAULT_REGION
-  value: {{ .Values.aws.region | quote }}
-{{- range $name, $value := .Values.aws.env }}
+  value: {{ $aws.region | quote }}
+- name: AWS_SDK_UA_APP_ID
+  value: {{ .app | quote }}
+{{- range $name, $value := $aws.env }}
 - name: {{ $name }}
   value: {{ $value | quote }}
 {{- end }}

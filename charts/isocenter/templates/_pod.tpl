@@ -17,7 +17,7 @@ capabilities:
 {{- end -}}
 
 {{- define "isocenter.pod.pullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
+{{- with .Values.images.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -27,8 +27,8 @@ imagePullSecrets:
 {{- define "isocenter.probes" -}}
 startupProbe:
   httpGet: { path: /healthz, port: {{ . }} }
-  periodSeconds: 2
-  failureThreshold: 30
+  periodSeconds: 1
+  failureThreshold: 120
 livenessProbe:
   httpGet: { path: /healthz, port: {{ . }} }
   periodSeconds: 10

@@ -92,6 +92,18 @@ def test_store_over_tls(start_tls, associate, pair, s3, helpers):
     assert stored == helpers.encoded(dataset)
 
 
+def test_the_kernel_probes_silent_peers(start_tls, associate, pair):
+    process = start_tls()
+    associate(
+        process,
+        port=process.settings.tls_port,
+        tls_args=(client_context(pair), "127.0.0.1"),
+    )
+    (association,) = process.entity.active()
+    connection = association.dul.socket.socket
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
 def test_a_peer_without_tls_is_turned_away(start_tls, associate):
     process = start_tls()
     assoc = associate(process, port=process.settings.tls_port)

@@ -4,6 +4,7 @@ S3, SQS, EventBridge, Cognito, IAM, STS and what else moto has. HealthImaging an
 SageMaker calls that come here were sent to the wrong port and are told so.
 """
 
+import io
 import json
 import logging
 import re
@@ -22,6 +23,8 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import BaseWSGIServer, make_server
+
+from isocenter.devcloud.calls import Calls, Request
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -60,12 +63,12 @@ class Endpoints:
 class AwsServer:
     """moto's server, bound at once and served in a thread after `start`."""
 
-    def __init__(self, host: str, port: int, account_id: str) -> None:
+    def __init__(self, host: str, port: int, account_id: str, calls: Calls) -> None:
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         # moto keeps its state per process, not per server: begin as a new account.
         BackendDict.reset()
         reset_model_data()
-        app = front(DomainDispatcherApplication(create_backend_app), account_id)
+        app = front(DomainDispatcherApplication(create_backend_app), account_id, calls)
         self._server: BaseWSGIServer = make_server(
             host, port, app, threaded=True, request_handler=MotoRequestHandler
         )
@@ -90,8 +93,8 @@ class AwsServer:
         self._server.server_close()
 
 
-def front(app: Wsgi, account_id: str) -> Wsgi:
-    """What every request passes before moto: its account, and the wrong-port check.
+def front(app: Wsgi, account_id: str, calls: Calls) -> Wsgi:
+    """What every request passes before moto: account, wrong-port check, record.
 
     S3 is path-style only, which is what SDKs do when an endpoint is set.
     """
@@ -110,6 +113,8 @@ def front(app: Wsgi, account_id: str) -> Wsgi:
             ]
             start_response("501 Not Implemented", headers)
             return [body]
+        if service:
+            calls.record(service, *_request(environ))
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = account_id
         if service in {"s3", ""}:
             # moto takes the first label of any other host for a bucket, so that
@@ -118,6 +123,26 @@ def front(app: Wsgi, account_id: str) -> Wsgi:
         return app(environ, start_response)
 
     return answer
+
+
+def _request(environ: dict[str, Any]) -> tuple[Request, str]:
+    """A WSGI request, and its body if that is a form: the query protocol's."""
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    form = b""
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        form = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(form)
+    request = Request(
+        environ["REQUEST_METHOD"],
+        environ["PATH_INFO"],
+        environ["QUERY_STRING"],
+        headers,
+    )
+    return request, form.decode("latin-1")
 
 
 def client(service: str, endpoint_url: str, region: str) -> Any:

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 from isocenter.devcloud import aws, seed
+from isocenter.devcloud.calls import IMAGING, Calls, recorded
 from isocenter.devcloud.sagemaker.app import create_app as sagemaker_app
 from isocenter.devcloud.sagemaker.engine import Engine
 from isocenter.devcloud.sagemaker.manifest import PodSettings
@@ -84,7 +85,10 @@ class DevCloud:
 
     def _build(self, settings: Settings, healthimaging: Callable[..., Any]) -> None:
         host = settings.host
-        self._aws = aws.AwsServer(host, settings.aws_port, settings.account_id)
+        self.calls = Calls()
+        self._aws = aws.AwsServer(
+            host, settings.aws_port, settings.account_id, self.calls
+        )
         self._stack.callback(self._aws.stop)
         imaging_socket = _listen(host, settings.healthimaging_port)
         self._stack.callback(imaging_socket.close)
@@ -108,9 +112,11 @@ class DevCloud:
             region=settings.region,
             clients=clients,
         )
+        imaging = recorded(imaging, IMAGING, self.calls)
+        sagemaker = recorded(self._sagemaker_app(), "sagemaker", self.calls)
         self._servers = [
             AsgiServer("healthimaging", imaging, imaging_socket),
-            AsgiServer("sagemaker", self._sagemaker_app(), sagemaker_socket),
+            AsgiServer("sagemaker", sagemaker, sagemaker_socket),
         ]
 
     def start(self) -> None:
@@ -160,6 +166,10 @@ class DevCloud:
         def health(response: Response) -> dict[str, str]:
             response.status_code = 200 if self.ready else 503
             return {"status": "ready" if self.ready else "starting"}
+
+        @app.get("/_devcloud/calls")
+        def calls() -> dict[str, list[str]]:
+            return self.calls.seen()
 
         return app
 

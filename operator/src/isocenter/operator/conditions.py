@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from isocenter.operator.reasons import Reason
+
 ConditionStatus = Literal["True", "False", "Unknown"]
 MESSAGE_LIMIT = 4_096
 
@@ -41,7 +43,7 @@ def with_condition(
     *,
     kind: str,
     status: ConditionStatus,
-    reason: str,
+    reason: Reason,
     message: str = "",
     generation: int | None,
     at: datetime,
@@ -55,7 +57,8 @@ def with_condition(
     new = Condition(
         type=kind,
         status=status,
-        reason=reason,
+        # Plain text, as the API server answers it.
+        reason=str(reason),
         message=message[:MESSAGE_LIMIT],
         last_transition_time=since,
         observed_generation=generation,

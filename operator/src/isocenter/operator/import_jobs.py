@@ -11,6 +11,7 @@ from isocenter.core.errors import IsocenterError, MalformedError, NotFoundError
 from isocenter.operator import import_lifecycle, metrics, problems
 from isocenter.operator.import_lifecycle import Problem, Seen, Submit, Submitted, Watch
 from isocenter.operator.imports import Imports, output_folder
+from isocenter.operator.reasons import Reason
 from isocenter.operator.reconciling import Next, Result, invalid_spec
 from isocenter.operator.resources import DICOMImportJob, merge_patch
 
@@ -75,17 +76,19 @@ class ImportJobs:
         role_arn = self._imports.role(job)
         if role_arn is None:
             return Problem(
-                "RoleMissing",
+                Reason.ROLE_MISSING,
                 "no data access role: set spec.dataAccessRoleArn in a new "
                 "DICOMImportJob, or the operator's import_role_arn",
             )
         try:
             has_input = self._imports.has_input(job)
         except NotFoundError:
-            return _missing("BucketNotFound", f"the bucket of {spec.input_s3_uri}")
+            return _missing(
+                Reason.BUCKET_NOT_FOUND, f"the bucket of {spec.input_s3_uri}"
+            )
         if not has_input:
             return Problem(
-                "InputNotFound",
+                Reason.INPUT_NOT_FOUND,
                 f"there is no object under {spec.input_s3_uri}: upload the files, "
                 "then create a new DICOMImportJob",
                 final=True,
@@ -93,11 +96,13 @@ class ImportJobs:
         try:
             token = self._imports.token(job)
         except NotFoundError:
-            return _missing("ManifestNotFound", f"manifest {spec.manifest_key}")
+            return _missing(Reason.MANIFEST_NOT_FOUND, f"manifest {spec.manifest_key}")
         try:
             job_id = self._imports.submit(job, token=token, role_arn=role_arn)
         except NotFoundError:
-            return _missing("DatastoreNotFound", f"data store {spec.datastore_id}")
+            return _missing(
+                Reason.DATASTORE_NOT_FOUND, f"data store {spec.datastore_id}"
+            )
         metrics.IMPORTS_SUBMITTED.inc()
         return Submitted(job_id)
 
@@ -106,7 +111,7 @@ class ImportJobs:
             seen = self._imports.job(job, job_id)
         except NotFoundError:
             return _missing(
-                "ImportJobNotFound", f"import job {job_id} (kept for 90 days)"
+                Reason.IMPORT_JOB_NOT_FOUND, f"import job {job_id} (kept for 90 days)"
             )
         if seen.status != "COMPLETED":
             return Seen(seen)
@@ -118,7 +123,7 @@ class ImportJobs:
             return Seen(seen, malformed=str(error))
 
 
-def _missing(reason: str, what: str) -> Problem:
+def _missing(reason: Reason, what: str) -> Problem:
     return Problem(
         reason,
         f"{what} does not exist: correct it in a new DICOMImportJob",

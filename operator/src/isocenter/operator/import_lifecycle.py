@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 
 from isocenter.core.healthimaging.answers import ImportJob
 from isocenter.core.healthimaging.import_output import ImportSummary
+from isocenter.operator import reasons
 from isocenter.operator.conditions import ConditionStatus, with_condition
+from isocenter.operator.reasons import Reason
 from isocenter.operator.resources import DICOMImportJobStatus, ImportedImageSet
 from isocenter.operator.resources.dicom_import_job import ImportPhase
 
-COMPLETED = "Completed"
-ALL_IMPORTED = "AllInstancesImported"
+COMPLETED = reasons.COMPLETED.type
+ALL_IMPORTED = reasons.ALL_INSTANCES_IMPORTED.type
 
 _PHASES: dict[str, ImportPhase] = {
     "SUBMITTED": "Submitted",
@@ -62,7 +64,7 @@ class Seen:
 class Problem:
     """Something stood in the way of the action; ``final`` ends the import."""
 
-    reason: str
+    reason: Reason
     message: str
     final: bool = False
 
@@ -104,7 +106,7 @@ def decide(
                     "start_time": at,
                     "message": "the import job was accepted",
                 },
-                (COMPLETED, "Unknown", "InProgress", ""),
+                (COMPLETED, "Unknown", Reason.IN_PROGRESS, ""),
                 at,
             )
         case Seen():
@@ -115,7 +117,7 @@ def decide(
             status = _with(
                 status,
                 {"phase": "Pending", "message": "about to be submitted"},
-                (COMPLETED, "Unknown", "Pending", ""),
+                (COMPLETED, "Unknown", Reason.PENDING, ""),
                 at,
             )
         case None:
@@ -138,7 +140,7 @@ def _seen(
         return _with(
             status,
             {"phase": "Failed", "completion_time": at, "message": message},
-            (COMPLETED, "False", "ImportJobFailed", message),
+            (COMPLETED, "False", Reason.IMPORT_JOB_FAILED, message),
             at,
         )
     if job.status != "COMPLETED":
@@ -156,7 +158,7 @@ def _seen(
             (
                 COMPLETED,
                 "Unknown",
-                "InProgress" if known else "StatusNotKnown",
+                Reason.IN_PROGRESS if known else Reason.STATUS_NOT_KNOWN,
                 "",
             ),
             at,
@@ -170,16 +172,16 @@ def _seen(
         return _with(
             status,
             update | {"phase": "InProgress", "message": f"{message} yet"},
-            (COMPLETED, "Unknown", "AwaitingOutput", message),
+            (COMPLETED, "Unknown", Reason.AWAITING_OUTPUT, message),
             at,
         )
     status = _with(
         status,
         update | {"phase": "Completed", "message": message},
-        (COMPLETED, "True", "ImportJobCompleted", ""),
+        (COMPLETED, "True", Reason.IMPORT_JOB_COMPLETED, ""),
         at,
     )
-    reason = "OutputMalformed" if seen.malformed else "OutputMissing"
+    reason = Reason.OUTPUT_MALFORMED if seen.malformed else Reason.OUTPUT_MISSING
     return _with(status, {}, (ALL_IMPORTED, "Unknown", reason, message), at)
 
 
@@ -193,11 +195,11 @@ def _summarised(
         + summary.number_of_files_with_server_error
     )
     verdict: ConditionStatus = "True"
-    reason = "AllImported"
+    reason = Reason.ALL_IMPORTED
     message = f"{imported} of {scanned} files were imported"
     if imported == 0 or failed or imported < scanned:
         verdict = "False"
-        reason = "SomeFilesFailed" if imported else "NothingImported"
+        reason = Reason.SOME_FILES_FAILED if imported else Reason.NOTHING_IMPORTED
         where = summary.failure_output_s3_uri or summary.output_s3_uri
         message += (
             f", {failed} failed "
@@ -226,7 +228,7 @@ def _summarised(
             ),
             "message": message,
         },
-        (COMPLETED, "True", "ImportJobCompleted", ""),
+        (COMPLETED, "True", Reason.IMPORT_JOB_COMPLETED, ""),
         at,
     )
     return _with(status, {}, (ALL_IMPORTED, verdict, reason, message), at)
@@ -250,7 +252,7 @@ def _hindered(
 def _with(
     status: DICOMImportJobStatus,
     update: dict[str, object],
-    new: tuple[str, ConditionStatus, str, str],
+    new: tuple[str, ConditionStatus, Reason, str],
     at: datetime,
 ) -> DICOMImportJobStatus:
     kind, verdict, reason, message = new

@@ -20,12 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from isocenter.operator import reasons
 from isocenter.operator.conditions import (
     Condition,
     ConditionStatus,
     condition,
     with_condition,
 )
+from isocenter.operator.reasons import Reason
 from isocenter.operator.resources import (
     Attempt,
     Metric,
@@ -35,8 +37,8 @@ from isocenter.operator.resources import (
 )
 from isocenter.operator.resources.training_run import Phase
 
-STARTED = "Started"
-SUCCEEDED = "Succeeded"
+STARTED = reasons.STARTED.type
+SUCCEEDED = reasons.SUCCEEDED.type
 NOT_STARTED = "NotStarted"
 
 _PHASES: dict[str, Phase] = {
@@ -110,7 +112,7 @@ class Seen:
 class Problem:
     """Something stood in the way of the action; ``final`` ends the run."""
 
-    reason: str
+    reason: Reason
     message: str
     final: bool = False
 
@@ -168,11 +170,13 @@ def _waiting(
     if status.execution_arn:
         return status
     if spec.suspend:
-        reason, message = "Suspended", "not started while spec.suspend is true"
-    elif (held := condition(status.conditions, STARTED)) and held.reason != "Suspended":
+        reason, message = Reason.SUSPENDED, "not started while spec.suspend is true"
+    elif (
+        held := condition(status.conditions, STARTED)
+    ) and held.reason != Reason.SUSPENDED:
         return status
     else:
-        reason, message = "Starting", "about to be started"
+        reason, message = Reason.STARTING, "about to be started"
     return status.model_copy(
         update={
             "phase": "Pending",
@@ -190,7 +194,7 @@ def _started(
     steps = tuple(StepState(name=name, status=NOT_STARTED) for name in seen.steps)
     conditions = _set(
         status.conditions,
-        (STARTED, "True", "ExecutionStarted", seen.execution_arn),
+        (STARTED, "True", Reason.EXECUTION_STARTED, seen.execution_arn),
         generation,
         at,
     )
@@ -205,7 +209,10 @@ def _started(
             "progress": _progress(steps),
             "message": "the execution was accepted",
             "conditions": _set(
-                conditions, (SUCCEEDED, "Unknown", "InProgress", ""), generation, at
+                conditions,
+                (SUCCEEDED, "Unknown", Reason.IN_PROGRESS, ""),
+                generation,
+                at,
             ),
         }
     )
@@ -229,16 +236,16 @@ def _seen(
         "message": message,
     }
     verdict: ConditionStatus = "Unknown"
-    reason = "InProgress"
+    reason = Reason.IN_PROGRESS
     match phase:
         case "Succeeded":
-            verdict, reason = "True", "ExecutionSucceeded"
+            verdict, reason = "True", Reason.EXECUTION_SUCCEEDED
         case "Stopped":
-            verdict, reason = "False", "ExecutionStopped"
+            verdict, reason = "False", Reason.EXECUTION_STOPPED
         case "Failed":
             verdict, reason = "False", _failed_reason(execution)
         case _ if execution.status not in _PHASES:
-            reason = "StatusNotKnown"
+            reason = Reason.STATUS_NOT_KNOWN
     if verdict != "Unknown":
         update["completion_time"] = execution.changed_at or at
     update["conditions"] = _set(
@@ -295,10 +302,10 @@ def _hindered(
     return status.model_copy(update=update)
 
 
-def _failed_reason(execution: Execution) -> str:
+def _failed_reason(execution: Execution) -> Reason:
     if execution.status == "CompletedWithFailures":
-        return "CompletedWithFailures"
-    return "ExecutionFailed"
+        return Reason.COMPLETED_WITH_FAILURES
+    return Reason.EXECUTION_FAILED
 
 
 _MESSAGES = {
@@ -349,7 +356,7 @@ def _progress(steps: Sequence[StepState]) -> str:
 
 def _set(
     conditions: Sequence[Condition],
-    new: tuple[str, ConditionStatus, str, str],
+    new: tuple[str, ConditionStatus, Reason, str],
     generation: int,
     at: datetime,
 ) -> tuple[Condition, ...]:

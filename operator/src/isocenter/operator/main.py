@@ -6,6 +6,7 @@ import sys
 import kopf
 
 from isocenter.core.errors import ConfigurationError
+from isocenter.core.exit_codes import ServiceExit
 from isocenter.core.log import configure as configure_logs
 from isocenter.core.settings import load
 from isocenter.operator.errors import ClusterError
@@ -28,10 +29,10 @@ def main() -> None:
         context = ProcessContext.build(settings)
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 - logging may not be set up yet
-        sys.exit(2)
+        sys.exit(ServiceExit.CONFIGURATION)
     except ClusterError as error:
         log.critical("the API server does not answer", extra={"error": str(error)})
-        sys.exit(1)
+        sys.exit(ServiceExit.FAILED)
     registry = kopf.OperatorRegistry()
     register(registry)
     log.info("serving", extra={"namespace": settings.namespace})

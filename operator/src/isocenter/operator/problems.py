@@ -10,6 +10,7 @@ from isocenter.core.errors import (
     RefusedError,
     UnavailableError,
 )
+from isocenter.operator.reasons import Reason
 
 _QUOTA_CODES = frozenset(
     {
@@ -18,21 +19,23 @@ _QUOTA_CODES = frozenset(
         "ServiceQuotaExceededException",
     }
 )
-_REASONS: tuple[tuple[type[IsocenterError], str], ...] = (
-    (DeniedError, "AccessDenied"),
-    (BusyError, "Throttled"),
-    (UnavailableError, "AwsUnavailable"),
-    (NotFoundError, "NotFound"),
-    (RefusedError, "RequestRefused"),
-    (MalformedError, "Malformed"),
+_REASONS: tuple[tuple[type[IsocenterError], Reason], ...] = (
+    (DeniedError, Reason.ACCESS_DENIED),
+    (BusyError, Reason.THROTTLED),
+    (UnavailableError, Reason.AWS_UNAVAILABLE),
+    (NotFoundError, Reason.NOT_FOUND),
+    (RefusedError, Reason.REQUEST_REFUSED),
+    (MalformedError, Reason.MALFORMED),
 )
 
 
-def reason(error: IsocenterError) -> str:
+def reason(error: IsocenterError) -> Reason:
     """The condition's reason for ``error``."""
     if isinstance(error, AwsError) and error.code in _QUOTA_CODES:
-        return "QuotaExceeded"
-    return next((word for kind, word in _REASONS if isinstance(error, kind)), "Error")
+        return Reason.QUOTA_EXCEEDED
+    return next(
+        (word for kind, word in _REASONS if isinstance(error, kind)), Reason.ERROR
+    )
 
 
 def final(error: IsocenterError) -> bool:

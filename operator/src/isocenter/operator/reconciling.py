@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from isocenter.core.validation import faults
+from isocenter.operator.reasons import Reason
 
 
 class Next(Enum):
@@ -60,14 +61,14 @@ def invalid_spec(
     )
     generation = (body.get("metadata") or {}).get("generation", 1)
     if (before.get("reason"), before.get("observedGeneration")) == (
-        "InvalidSpec",
+        Reason.INVALID_SPEC,
         generation,
     ):
         return Result({}, Next.SETTLED)
     new = {
         "type": kind,
         "status": "False",
-        "reason": "InvalidSpec",
+        "reason": Reason.INVALID_SPEC.value,
         "message": f"not understood by this version of the operator: {faults(error)}",
         "lastTransitionTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "observedGeneration": generation,

@@ -12,6 +12,7 @@ from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.operator import lifecycle, metrics, problems
 from isocenter.operator.executions import Executions
 from isocenter.operator.lifecycle import Artifacts, Describe, Problem, Seen, Start
+from isocenter.operator.reasons import Reason
 from isocenter.operator.reconciling import Next, Result, invalid_spec
 from isocenter.operator.resources import StepState, TrainingRun, merge_patch
 
@@ -87,7 +88,8 @@ class TrainingRuns:
                 return _no_image_set(what)
             if not found.readable:
                 return Problem(
-                    "ImageSetNotActive", f"{what} is {found.state}: waiting for ACTIVE"
+                    Reason.IMAGE_SET_NOT_ACTIVE,
+                    f"{what} is {found.state}: waiting for ACTIVE",
                 )
         return None
 
@@ -110,7 +112,7 @@ class TrainingRuns:
             execution = self._executions.execution(arn)
         except NotFoundError:
             return Problem(
-                "ExecutionNotFound",
+                Reason.EXECUTION_NOT_FOUND,
                 f"{arn} does not exist any more: its result can't be known",
                 final=True,
             )
@@ -146,7 +148,7 @@ class TrainingRuns:
 
 def _no_image_set(what: str) -> Problem:
     return Problem(
-        "ImageSetNotFound",
+        Reason.IMAGE_SET_NOT_FOUND,
         f"{what} does not exist: create a TrainingRun with image sets that do",
         final=True,
     )
@@ -154,7 +156,7 @@ def _no_image_set(what: str) -> Problem:
 
 def _no_pipeline(name: str) -> Problem:
     return Problem(
-        "PipelineNotFound",
+        Reason.PIPELINE_NOT_FOUND,
         f"pipeline {name} does not exist in the operator's account and region: create "
         "it (isocenter-pipeline upsert), or name one that exists, in a new TrainingRun",
         final=True,

@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from isocenter.operator import reasons
 from isocenter.operator.conditions import with_condition
+from isocenter.operator.reasons import Reason
 from isocenter.operator.reconciling import Next, Result, invalid_spec
 from isocenter.operator.resources import TrainingTrigger, merge_patch
 
-ACTIVE = "Active"
+ACTIVE = reasons.ACTIVE.type
 
 
 class TrainingTriggers:
@@ -31,7 +33,7 @@ class TrainingTriggers:
             trigger.status.conditions,
             kind=ACTIVE,
             status="False" if suspended else "True",
-            reason="Suspended" if suspended else "Watching",
+            reason=Reason.SUSPENDED if suspended else Reason.WATCHING,
             message=(
                 "no runs are made while spec.suspend is true"
                 if suspended

@@ -1,6 +1,6 @@
 """isocenter-pipeline: prints the default pipeline's definition, or deploys it.
 
-Exit codes: 0 done; 1 AWS refused or did not answer; 2 an argument is not usable.
+Exit codes: ``isocenter.pipeline.exit_codes``.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from isocenter.pipeline.deployment import (
     get_pipeline,
     region_of_environment,
 )
+from isocenter.pipeline.exit_codes import CommandExit
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,11 +123,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(described.upsert(arguments.role_arn) + "\n")
     except ConfigurationError as error:
         sys.stderr.write(f"isocenter-pipeline: {error}\n")
-        return 2
+        return CommandExit.USAGE
     except AwsError as error:
         sys.stderr.write(f"isocenter-pipeline: {error}\n")
-        return 1
-    return 0
+        return CommandExit.AWS
+    return CommandExit.DONE
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ async def silence(_):
 
 
 @pytest.mark.parametrize(
-    "values", [{"upstream_deadline_s": 0.1}, {"upstream_idle_s": 0.1}]
+    "values", [{"upstream_deadline_s": 1.0}, {"upstream_idle_s": 1.0}]
 )
 def test_no_answer_in_time(run, bench, values):
     async def play():
@@ -135,11 +135,11 @@ def test_no_answer_in_time(run, bench, values):
 
 def test_the_deadline_counts_from_arrival(run, bench):
     async def play():
-        async with bench(silence, upstream_connections=1, upstream_deadline_s=0.4) as b:
+        async with bench(silence, upstream_connections=1, upstream_deadline_s=1.0) as b:
             began = time.monotonic()
             frames = [b.frame(name, name) for name in "abc"]
             failures = await asyncio.gather(*frames, return_exceptions=True)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 2.5
             kinds = sorted(type(failure).__name__ for failure in failures)
             assert kinds == ["DeadlineError", "OverloadedError", "OverloadedError"]
             assert all(isinstance(failure, AwsError) for failure in failures)

@@ -157,6 +157,23 @@ def test_requests_are_botocores_own(
     assert ours.get("x-amz-security-token") == token
 
 
+@pytest.mark.parametrize("app_id", ["isocenter-tlm-proxy", None])
+def test_who_sends_it_is_told_as_botocore_tells_it(monkeypatch, boto_session, app_id):
+    if app_id:
+        monkeypatch.setenv("AWS_SDK_UA_APP_ID", app_id)
+    client = client_at(monkeypatch, PLACES[0])
+    name, theirs, ours = OPERATIONS[0]
+    sent = as_text(botocores_own(client, name, theirs).headers["User-Agent"])
+    signer = Signer(client, Credentials(boto_session(BotoCredentials("A", "s"))))
+    request = asyncio.run(signer.operation(name, *ours))
+    words = request.headers["User-Agent"].split()
+    assert [each for each in sent.split() if each.startswith("app/")] == [
+        each for each in words if each.startswith("app/")
+    ]
+    assert (f"app/{app_id}" in words) == bool(app_id)
+    assert "user-agent" not in request.headers["Authorization"].lower()
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_where_dicomweb_is(monkeypatch, boto_session, place):
     client = client_at(monkeypatch, place)

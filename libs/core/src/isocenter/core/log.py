@@ -10,39 +10,37 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = frozenset(
-    {
-        "assoc_id",
-        "attempt",
-        "batch",
-        "bytes",
-        "called_ae",
-        "calling_ae",
-        "datastore_id",
-        "dicom_status",
-        "duration_s",
-        "error",
-        "event_id",
-        "execution_arn",
-        "frame_id",
-        "image_set_id",
-        "import_job",
-        "instances",
-        "job_id",
-        "key",
-        "level",
-        "namespace",
-        "peer",
-        "reason",
-        "sop_class_uid",
-        "sop_instance_uid",
-        "status",
-        "training_run",
-        "transfer_syntax_uid",
-        "trigger",
-        "version_id",
-    }
-)
+MEANINGS = {
+    "assoc_id": "Number of the DICOM association, unique in its process.",
+    "attempt": "Which try this was, from 1.",
+    "batch": "Id of a batch of received instances.",
+    "bytes": "Size of what the line is about.",
+    "calling_ae": "AE title of the sender.",
+    "datastore_id": "HealthImaging data store.",
+    "dicom_status": "Status of a DIMSE response, four hexadecimal digits.",
+    "duration_s": "Seconds it took.",
+    "error": "What went wrong, in words; for an AWS call its answer.",
+    "event_id": "Id of the SQS message or of the EventBridge event in it.",
+    "execution_arn": "SageMaker pipeline execution.",
+    "frame_id": "Image frame of HealthImaging.",
+    "image_set_id": "Image set of HealthImaging.",
+    "import_job": "Name of a DICOMImportJob.",
+    "instances": "Number of instances.",
+    "job_id": "Job of the fetcher service, or import job of HealthImaging.",
+    "key": "S3 key; in lines about metadata, a tag.",
+    "namespace": "Kubernetes namespace.",
+    "peer": "Network address of the sender.",
+    "reason": "One word, or the comment of a DIMSE response.",
+    "sop_class_uid": "SOP Class UID of an instance.",
+    "sop_instance_uid": "SOP Instance UID of an instance.",
+    "status": "Phase or status after the change.",
+    "training_run": "Name of a TrainingRun.",
+    "transfer_syntax_uid": "Transfer Syntax UID of an instance.",
+    "trigger": "Name of a TrainingTrigger.",
+    "version_id": "Version of an image set.",
+}
+"""What each field says; docs/reference is made from it."""
+FIELDS = frozenset(MEANINGS)
 
 
 class JsonFormatter(logging.Formatter):

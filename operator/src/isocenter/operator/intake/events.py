@@ -17,8 +17,8 @@ from isocenter.core.healthimaging.events import (
     ImportJobEvent,
     parse_event,
 )
+from isocenter.operator.intake import event_patterns
 
-_EXECUTION_CHANGED = "SageMaker Model Building Pipeline Execution Status Change"
 _DESCRIPTION = re.compile(
     r"^isocenter TrainingRun (?P<namespace>[-a-z0-9]+)/(?P<name>[-.a-z0-9]+)\Z"
 )
@@ -74,9 +74,9 @@ def parse(text: str, *, batches_prefix: str) -> Event | None:
     if not isinstance(body, dict):
         raise MalformedError("the message is not a JSON object")
     match body.get("source"), body.get("detail-type"):
-        case "aws.s3", "Object Created":
+        case event_patterns.S3_SOURCE, event_patterns.OBJECT_CREATED:
             return _object_created(body, batches_prefix)
-        case "aws.sagemaker", kind if kind == _EXECUTION_CHANGED:
+        case event_patterns.SAGEMAKER_SOURCE, event_patterns.EXECUTION_CHANGED:
             return _execution_changed(body)
     event = parse_event(body)
     if isinstance(event, ImportJobEvent):

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from isocenter.core.errors import ConfigurationError
+from isocenter.core.exit_codes import ServiceExit
 from isocenter.core.health import HealthServer
 from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.core.log import configure as configure_logs
@@ -96,7 +97,7 @@ def main() -> None:
         process = IntakeProcess.build(settings)
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 - logging may not be set up yet
-        sys.exit(2)
+        sys.exit(ServiceExit.CONFIGURATION)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -33,16 +33,24 @@ _KIND_BY_WORKFLOW = {"CREATED": "Created", "UPDATED": "Updated", "COPIED": "Copi
 
 
 class Skip(StrEnum):
-    """Why an image set starts no run for a trigger.
-
-    RunExists: there is a run of this name, or there was one that has started.
-    """
+    """Why an image set starts no run for a trigger; see ``SKIP_MEANINGS``."""
 
     SUSPENDED = "Suspended"
     KIND_NOT_SELECTED = "KindNotSelected"
     NON_PRIMARY = "NonPrimary"
     DELETED = "Deleted"
     RUN_EXISTS = "RunExists"
+
+
+SKIP_MEANINGS = {
+    Skip.SUSPENDED: "The trigger is suspended (spec.suspend).",
+    Skip.KIND_NOT_SELECTED: "What happened to the image set is not in spec.events.",
+    Skip.NON_PRIMARY: "The image set is not primary: attributes of its patient, study "
+    "or series conflict with the primary one's. spec.includeNonPrimary takes it too.",
+    Skip.DELETED: "The image set is gone, or is deleted.",
+    Skip.RUN_EXISTS: "There is a run of this name, or there was one that has started.",
+}
+"""What each says; docs/reference is made from it."""
 
 
 @dataclass(frozen=True)

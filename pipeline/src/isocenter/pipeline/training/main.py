@@ -1,7 +1,6 @@
 """isocenter-train: the training step's process.
 
-Exit codes: 0 the model is complete; 1 failed, the reason is in output/failure;
-143 SIGTERM came: what was learnt until then is kept if there was anything.
+Exit codes: ``isocenter.pipeline.exit_codes``.
 """
 
 import argparse
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from isocenter.core import log as json_log
 from isocenter.core.errors import IsocenterError
+from isocenter.pipeline.exit_codes import TrainExit
 from isocenter.pipeline.training import artifact, hyperparameters, volumes
 from isocenter.pipeline.training.errors import StoppedError
 from isocenter.pipeline.training.fit import fit
@@ -22,7 +22,6 @@ from isocenter.pipeline.training.partition import divide
 
 log = logging.getLogger(__name__)
 
-TERMINATED = 128 + signal.SIGTERM
 _REASON_LENGTH = 1024
 """What SageMaker shows of output/failure (FailureReason)."""
 
@@ -74,19 +73,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         if train(root, stop):
-            return 0
+            return TrainExit.COMPLETE
         log.warning("stopped by SIGTERM; the model of the steps done is kept")
-        return TERMINATED
+        return TrainExit.TERMINATED
     except StoppedError as error:
         _explain(root, str(error))
-        return TERMINATED
+        return TrainExit.TERMINATED
     except IsocenterError as error:
         _explain(root, f"{type(error).__name__}: {error}")
-        return 1
+        return TrainExit.FAILED
     except Exception as error:
         log.exception("training failed")
         _explain(root, f"unexpected {type(error).__name__}: {error}")
-        return 1
+        return TrainExit.FAILED
     finally:
         signal.signal(signal.SIGTERM, previous)
 

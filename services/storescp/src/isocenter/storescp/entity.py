@@ -79,6 +79,7 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom is
         accepted, address = super().get_request()
         connection = Connection(fileno=accepted.detach())
         connection.settimeout(self.timeout_s)
+        connection.keep_alive()
         return connection, address
 
     def service_actions(self) -> None:
@@ -111,6 +112,19 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom is
         self.server_close()
 
 
+def application_entity(settings: StoreScpSettings) -> ApplicationEntity:
+    """The entity's identity, limits, and what it takes beside storage."""
+    entity = ApplicationEntity(settings.ae_title)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.maximum_associations = settings.max_associations
+    entity.maximum_pdu_size = settings.max_pdu
+    entity.network_timeout = settings.network_timeout_s
+    entity.acse_timeout = _ACSE_TIMEOUT_S
+    entity.add_supported_context(Verification)
+    return entity
+
+
 class Entity:
     """The SCP's ports and associations.
 
@@ -131,14 +145,7 @@ class Entity:
             self._tls = server_context(
                 settings.tls_cert_file, settings.tls_key_file, settings.tls_ca_file
             )
-        self._ae = ApplicationEntity(settings.ae_title)
-        self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._ae.maximum_associations = settings.max_associations
-        self._ae.maximum_pdu_size = settings.max_pdu
-        self._ae.network_timeout = settings.network_timeout_s
-        self._ae.acse_timeout = _ACSE_TIMEOUT_S
-        self._ae.add_supported_context(Verification)
+        self._ae = application_entity(settings)
 
     def start(self) -> None:
         """Listen.

@@ -16,6 +16,7 @@ from typing import Any, Self
 from isocenter.core import aws, health
 from isocenter.core import log as logs
 from isocenter.core.errors import ConfigurationError
+from isocenter.core.exit_codes import ServiceExit
 from isocenter.core.settings import load
 from isocenter.storescp import metrics
 from isocenter.storescp.batcher import Batcher
@@ -193,8 +194,8 @@ def main() -> int:
         run(Process.build(settings, s3))
     except ConfigurationError as error:
         log.error("can't start", extra={"error": str(error)})  # noqa: TRY400 - the text says it all
-        return 2
-    return 0
+        return ServiceExit.CONFIGURATION
+    return ServiceExit.STOPPED
 
 
 if __name__ == "__main__":

@@ -25,6 +25,22 @@ class StoreStatus(IntEnum):
     CANNOT_UNDERSTAND = 0xC000
 
 
+MEANING: dict[StoreStatus, str] = {
+    StoreStatus.SUCCESS: "The instance is on the durable volume, or was already.",
+    StoreStatus.PROCESSING_FAILURE: "An unforeseen failure; nothing was kept. The log "
+    "has it. Send again.",
+    StoreStatus.INVALID_SOP_INSTANCE: "Affected SOP Instance UID (0000,1000) is not a "
+    "UID.",
+    StoreStatus.OUT_OF_RESOURCES: "The volume is full, or as full as it may get. Send "
+    "again later.",
+    StoreStatus.DATA_SET_MISMATCH: "SOP Class UID or SOP Instance UID of the data set "
+    "differs from the request's.",
+    StoreStatus.CANNOT_UNDERSTAND: "No data set, one that can't be parsed, or one "
+    "without a usable SOP Class, SOP Instance, Study Instance or Series Instance UID.",
+}
+"""What each status tells the sender; the conformance statement is made from it."""
+
+
 class StoreRefusedError(IsocenterError):
     """An instance is not taken; the sender is told why.
 

@@ -11,6 +11,16 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 others."""
 
 
+def profile() -> ssl.SSLContext:
+    """Versions and ciphers, without a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = TlsConnection
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
 def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     """A context that accepts TLS 1.2 and later.
 
@@ -22,11 +32,7 @@ def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     Raises:
         ConfigurationError: naming the setting whose file can't be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslsocket_class = TlsConnection
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
-    context.options |= ssl.OP_NO_RENEGOTIATION
+    context = profile()
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ValueError) as error:

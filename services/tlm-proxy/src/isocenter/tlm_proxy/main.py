@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from isocenter.core import log as logs
 from isocenter.core.errors import ConfigurationError
+from isocenter.core.exit_codes import ServiceExit
 from isocenter.core.settings import load
 from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.metrics import Metrics
@@ -29,6 +30,6 @@ def main() -> None:
         served = serve_alone(context) if alone else serve_together(settings)
     except ConfigurationError as error:
         log.error("%s", error)  # noqa: TRY400 - the text says it all
-        sys.exit(2)
+        sys.exit(ServiceExit.CONFIGURATION)
     if not served:
-        sys.exit(1)
+        sys.exit(ServiceExit.FAILED)

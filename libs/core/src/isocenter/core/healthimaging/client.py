@@ -133,13 +133,26 @@ class HealthImaging:
                 },
             )
             for page in pages:
-                for found in page["imageSetsMetadataSummaries"]:
-                    yield FoundImageSet(
-                        image_set_id=found["imageSetId"],
-                        version_id=str(found.get("version", "1")),
-                        is_primary=found.get("isPrimary"),
-                        updated_at=found["updatedAt"],
-                    )
+                yield from map(_found, page["imageSetsMetadataSummaries"])
+
+    def of_study(
+        self, datastore_id: str, study_instance_uid: str
+    ) -> Iterator[FoundImageSet]:
+        """SearchImageSets by DICOMStudyInstanceUID EQUAL, all pages."""
+        with aws.calling(f"search data store {datastore_id}"):
+            pages = self._client.get_paginator("search_image_sets").paginate(
+                datastoreId=datastore_id,
+                searchCriteria={
+                    "filters": [
+                        {
+                            "operator": "EQUAL",
+                            "values": [{"DICOMStudyInstanceUID": study_instance_uid}],
+                        }
+                    ]
+                },
+            )
+            for page in pages:
+                yield from map(_found, page["imageSetsMetadataSummaries"])
 
     def start_import(
         self,
@@ -175,3 +188,12 @@ class HealthImaging:
             output_s3_uri=str(job["outputS3Uri"]),
             message=job.get("message"),
         )
+
+
+def _found(summary: dict[str, Any]) -> FoundImageSet:
+    return FoundImageSet(
+        image_set_id=summary["imageSetId"],
+        version_id=str(summary.get("version", "1")),
+        is_primary=summary.get("isPrimary"),
+        updated_at=summary["updatedAt"],
+    )

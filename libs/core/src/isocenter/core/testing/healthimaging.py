@@ -30,6 +30,15 @@ class _Held:
     updated_at: datetime
 
 
+def _found(image_set_id: str, held: _Held) -> FoundImageSet:
+    return FoundImageSet(
+        image_set_id=image_set_id,
+        version_id=held.latest,
+        is_primary=held.states[held.latest].is_primary,
+        updated_at=held.updated_at,
+    )
+
+
 class FakeHealthImaging:
     """Stands in for ``HealthImaging``, for one data store or many. Thread-safe.
 
@@ -172,16 +181,24 @@ class FakeHealthImaging:
         """SearchImageSets by updatedAt, oldest first."""
         self.calls["updated_between"] += 1
         found = [
-            FoundImageSet(
-                image_set_id=key[1],
-                version_id=held.latest,
-                is_primary=held.states[held.latest].is_primary,
-                updated_at=held.updated_at,
-            )
+            _found(key[1], held)
             for key, held in self._held.items()
             if key[0] == datastore_id and start <= held.updated_at <= end
         ]
         yield from sorted(found, key=lambda item: item.updated_at)
+
+    def of_study(
+        self, datastore_id: str, study_instance_uid: str
+    ) -> Iterator[FoundImageSet]:
+        """SearchImageSets by DICOMStudyInstanceUID."""
+        self.calls["of_study"] += 1
+        for (datastore, image_set_id), held in self._held.items():
+            study = held.contents[held.latest].metadata["Study"]["DICOM"]
+            if (datastore, study["StudyInstanceUID"]) == (
+                datastore_id,
+                study_instance_uid,
+            ):
+                yield _found(image_set_id, held)
 
     def start_import(
         self,

@@ -61,6 +61,7 @@ class Signer:
         self._endpoint = str(client.meta.endpoint_url)
         self.region = str(client.meta.region_name)
         self._credentials = credentials
+        self._user_agent = _user_agent(client.meta.config)
         self._dicomweb = self._base(DICOMWEB_PREFIX)
         # By operation: method, URL as a template, and what its members are called
         # in the query.
@@ -151,7 +152,8 @@ class Signer:
         request = AWSRequest(method=method, url=url, data=body, headers=headers)
         credentials = await self._credentials.frozen()
         SigV4Auth(credentials, self._model.signing_name, self.region).add_auth(request)
-        return SignedRequest(method, url, dict(request.headers.items()), body)
+        signed = {**dict(request.headers.items()), "User-Agent": self._user_agent}
+        return SignedRequest(method, url, signed, body)
 
 
 def connect(regions: Sequence[str]) -> tuple[str, dict[str, Signer]]:
@@ -182,6 +184,14 @@ def connect(regions: Sequence[str]) -> tuple[str, dict[str, Signer]]:
         for signer in (Signer(client, credentials) for client in clients)
     }
     return own or next(iter(signers)), signers
+
+
+def _user_agent(config: Any) -> str:
+    """The SDK's, with ``AWS_SDK_UA_APP_ID`` where the SDK has it, for CloudTrail."""
+    agent = str(config.user_agent)
+    return (
+        f"{agent} app/{config.user_agent_appid}" if config.user_agent_appid else agent
+    )
 
 
 def _query(pairs: Query) -> str:

@@ -1,0 +1,1 @@
+"""AWS resources of isocenter: two CDK stacks and the commands around them."""
