@@ -17,7 +17,7 @@ from demo.ready import ready
 from demo.shell import apply, kubectl, run, say
 
 TRIGGER = "every-image-set"
-_COMPONENT_IMAGES = {
+COMPONENT_IMAGES = {
     "storescp": "storescp",
     "tlmProxy": "tlm-proxy",
     "viewer": "viewer",
@@ -64,15 +64,16 @@ def install() -> None:
     say("installing charts/isocenter")
     _helm(
         *("isocenter", NAMESPACE, "--values", str(LOCAL_AWS_VALUES)),
-        *_images(image),
+        *component_images(image),
         *(_node_port() if local_cluster() else ()),
     )
     ready(NAMESPACE)
     apply_trigger()
 
 
-def _images(references: dict[str, str]) -> Iterator[str]:
-    for component, name in _COMPONENT_IMAGES.items():
+def component_images(references: dict[str, str]) -> Iterator[str]:
+    """The chart's image values for references as hack/images.sh prints them."""
+    for component, name in COMPONENT_IMAGES.items():
         registry, _, rest = references[name].rpartition("/isocenter/")
         repository, _, tag = rest.rpartition(":")
         for key, value in (

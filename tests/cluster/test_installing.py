@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 from demo.certificates import certificate
+from demo.install import component_images
 from demo.place import LOCAL_AWS_VALUES, ROOT, images
-from support.upgrade import component_images
 
 ROLE = ROOT / "docs/examples/install-role.yaml"
 INSTALLER = "installer@example.org"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from demo.certificates import certificate
+from demo.install import COMPONENT_IMAGES
 from demo.place import LOCAL_AWS_VALUES, ROOT, images
 from demo.port_forward import port_forward
 from demo.shell import DemoError
@@ -28,15 +29,6 @@ EARLIER = "3f7e38f2e362bf55191227a19c8796d0171f7957"
 """The commit that is upgraded from: the last one whose images were single values."""
 TLS_PORT = 11113
 _WAIT = ("--wait", "--timeout", "5m")
-COMPONENTS = {
-    "storescp": "storescp",
-    "tlmProxy": "tlm-proxy",
-    "viewer": "viewer",
-    "fetcher": "fetcher",
-    "operator": "operator",
-    "pipeline": "trainer",
-}
-"""Components of the chart and the images they are made of."""
 _PREAMBLE, _GROUP_LENGTH_END = 132, 144
 
 
@@ -131,22 +123,9 @@ def platform(aws: Callable[[str], Any], name: str) -> Iterator[Platform]:
             events.delete_rule(Name=f"{name}-{rule}")
 
 
-def component_images(references: dict[str, str]) -> Iterator[str]:
-    """The present chart's image values."""
-    for component, image in COMPONENTS.items():
-        registry, _, rest = references[image].rpartition("/isocenter/")
-        repository, _, tag = rest.rpartition(":")
-        for key, value in (
-            ("registry", registry),
-            ("repository", f"isocenter/{repository}"),
-            ("tag", tag),
-        ):
-            yield from ("--set-string", f"{component}.image.{key}={value}")
-
-
 def single_images(references: dict[str, str]) -> Iterator[str]:
     """The earlier chart's image values."""
-    for component, image in COMPONENTS.items():
+    for component, image in COMPONENT_IMAGES.items():
         yield from ("--set-string", f"{component}.image={references[image]}")
 
 

@@ -5,6 +5,7 @@ import os
 import uuid
 
 import pytest
+from demo.install import component_images
 from demo.place import LOCAL_AWS_VALUES, ROOT
 from support import cluster, upgrade
 
@@ -118,7 +119,7 @@ def test_nothing_is_lost_on_the_way_there_and_back(
         release.install(
             ROOT / "charts/isocenter",
             LOCAL_AWS_VALUES,
-            *upgrade.component_images(upgrade.present_images()),
+            *component_images(upgrade.present_images()),
         )
         goes_on()
         # The chart's own test: a study of its own, and a run of that.
