@@ -11,7 +11,7 @@ export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
 endif
 # Paths that are linted, type-checked and formatted.
 SOURCES := libs services operator pipeline devcloud infra tests hack bench
-TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud)
+TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud) infra/eks/isocenter_infra
 
 .PHONY: help
 help: ## list these targets

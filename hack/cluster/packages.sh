@@ -26,6 +26,7 @@ nginx nginx
 /usr/lib/nginx/modules/ngx_http_brotli_static_module.so libnginx-mod-http-brotli-static
 brotli brotli
 chromium chromium
+promtool prometheus
 npm npm
 envsubst gettext-base
 "

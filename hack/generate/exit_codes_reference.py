@@ -21,6 +21,11 @@ TABLES: tuple[tuple[str, str, Mapping[Any, str]], ...] = (
         service.MEANING,
     ),
     (
+        "self-test",
+        "The two containers of `helm test`: one sends, one waits for what follows.",
+        service.SELF_TEST_MEANING,
+    ),
+    (
         "fetcher",
         "`isocenter-fetcher`. SageMaker shows the reason as the step's failure reason.",
         FETCHER,

@@ -148,7 +148,7 @@ def test_the_fetcher_service_makes_the_same_dataset(manifest, aws, wait_for, rea
     order = {
         "datastoreId": manifest["datastoreId"],
         "imageSets": [{"id": entry["imageSetId"], "versionId": entry["versionId"]}],
-        "outputS3Uri": "s3://isocenter-data/system-test/dataset",
+        "outputS3Uri": "s3://isocenter-data/runs/isocenter/on-demand/dataset",
     }
     with port_forward(NAMESPACE, "isocenter-fetcher", 80) as port:
         base = f"http://localhost:{port}/v1/datasets"

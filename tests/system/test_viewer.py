@@ -62,12 +62,15 @@ def test_the_study_is_listed(root, first, sent):
     series = f"{root}/studies/{first.StudyInstanceUID}/series"
     (one,) = json.loads(fetch(series)[0])
     assert one["0020000E"]["Value"] == [str(first.SeriesInstanceUID)]
-    metadata = json.loads(fetch(f"{series}/{first.SeriesInstanceUID}/metadata")[0])
-    uids = {instance["00080018"]["Value"][0] for instance in metadata}
-    assert uids == {
+    instances = {
         str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID)
         for file in sent
     }
+    for listing in ("metadata", "instances?limit=100"):
+        answer = fetch(f"{series}/{first.SeriesInstanceUID}/{listing}")[0]
+        uids = [instance["00080018"]["Value"][0] for instance in json.loads(answer)]
+        assert len(uids) == len(instances)
+        assert set(uids) == instances
 
 
 def test_a_frame_is_healthimagings(root, first, manifest, aws):

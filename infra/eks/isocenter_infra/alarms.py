@@ -102,7 +102,7 @@ def _topic(stack: Stack, settings: Settings, key: kms.IKey) -> str | None:
         protocol="email",
         endpoint=settings.alarm_mail,
     )
-    return topic.topic_arn
+    return str(topic.topic_arn)
 
 
 def budget(stack: Stack, settings: Settings) -> None:

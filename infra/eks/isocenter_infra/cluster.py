@@ -51,8 +51,8 @@ def auto_mode_cluster(
     cluster.node.try_remove_child("KubectlReadyBarrier")
     resource = cluster.node.find_child("Resource")
     # Extended support costs six times as much: better that EKS upgrades.
-    resource.add_property_override("UpgradePolicy.SupportType", "STANDARD")  # type: ignore[attr-defined]  # a CfnCluster
-    resource.add_resource_dependency(group)  # type: ignore[attr-defined]  # a CfnCluster
+    resource.add_property_override("UpgradePolicy.SupportType", "STANDARD")
+    resource.add_resource_dependency(group)
     if settings.admin_role_arn:
         cluster.grant_cluster_admin("Administrator", settings.admin_role_arn)
     return cluster

@@ -13,7 +13,7 @@ from isocenter_infra.outputs import write_outputs
 from isocenter_infra.settings import Settings
 
 
-class ClusterStack(Stack):
+class ClusterStack(Stack):  # type: ignore[misc]  # aws_cdk is in a venv of its own, so its classes are Any
     """Nothing in it holds data: it can go and come again."""
 
     def __init__(

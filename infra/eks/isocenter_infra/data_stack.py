@@ -22,7 +22,7 @@ from isocenter_infra.statements import Principal
 from isocenter_infra.storage import datastore_id, platform_bucket
 
 
-class DataStack(Stack):
+class DataStack(Stack):  # type: ignore[misc]  # aws_cdk is in a venv of its own, so its classes are Any
     """Key, bucket, data store, events, registry, login, roles, alarms.
 
     Attributes:

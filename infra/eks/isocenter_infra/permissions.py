@@ -82,10 +82,6 @@ ROLES: Mapping[str, RolePermissions] = {
                     "medical-imaging:SearchImageSets",
                 ),
                 resources=DATASTORE,
-                unseen={
-                    "medical-imaging:SearchDICOMInstances": "only when a viewer "
-                    "searches the instances of a series, which no system test does"
-                },
             ),
             Statement(
                 sid="ReadRuns",

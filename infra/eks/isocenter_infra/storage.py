@@ -47,7 +47,7 @@ def platform_bucket(stack: Stack, settings: Settings, key: kms.IKey) -> s3.Bucke
     )
     resource = bucket.node.default_child
     # The construct's own switch for this makes a Lambda function.
-    resource.add_property_override(  # type: ignore[union-attr]  # a CfnBucket
+    resource.add_property_override(
         "NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled",
         value=True,
     )
@@ -91,4 +91,4 @@ def datastore_id(stack: Stack, settings: Settings, key: kms.IKey) -> str:
     )
     # Every property's change means another data store: never delete the old one.
     datastore.apply_removal_policy(RemovalPolicy.RETAIN)
-    return datastore.attr_datastore_id
+    return str(datastore.attr_datastore_id)

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from isocenter.core.errors import ConfigurationError, IsocenterError
+from isocenter.core.exit_codes import SelfTestExit
 from isocenter.core.healthimaging.answers import FoundImageSet
 from isocenter.core.healthimaging.client import HealthImaging
 from isocenter.operator.cluster import Cluster
@@ -263,12 +264,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             wait(lambda: test.trained(names), args.run_timeout)
     except ConfigurationError as error:
         say(str(error))
-        return 2
+        return SelfTestExit.CONFIGURATION
     except (IsocenterError, ValidationError) as error:
         say(str(error))
-        return 1
+        return SelfTestExit.FAILED
     say("it stays: the objects in S3, the image set, the import's and runs' resources")
-    return 0
+    return SelfTestExit.PASSED
 
 
 if __name__ == "__main__":

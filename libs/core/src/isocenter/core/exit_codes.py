@@ -1,4 +1,4 @@
-"""Exit codes of the processes that serve until they are told to stop.
+"""Exit codes of the processes that serve until stopped, and of `helm test`'s tests.
 
 The fetcher and the pipeline's programs, which end by themselves, have tables of their
 own.
@@ -22,5 +22,23 @@ MEANING: dict[ServiceExit, str] = {
     "again, it takes up its work.",
     ServiceExit.CONFIGURATION: "A setting is missing or wrong, or what it names can't "
     "be used; the last line says which. Starting again does not help.",
+}
+"""The table of docs/reference."""
+
+
+class SelfTestExit(IntEnum):
+    """What the end of a self-test means, see ``SELF_TEST_MEANING``."""
+
+    PASSED = 0
+    FAILED = 1
+    CONFIGURATION = 2
+
+
+SELF_TEST_MEANING: dict[SelfTestExit, str] = {
+    SelfTestExit.PASSED: "All of it happened.",
+    SelfTestExit.FAILED: "Something did not happen, or not in time; the last line says "
+    "what, and what to look at.",
+    SelfTestExit.CONFIGURATION: "An argument, a certificate or a file given to it can't "
+    "be used; the last line says which.",
 }
 """The table of docs/reference."""

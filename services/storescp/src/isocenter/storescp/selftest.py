@@ -26,6 +26,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import Verification
 
 from isocenter.core.errors import ConfigurationError, IsocenterError
+from isocenter.core.exit_codes import SelfTestExit
 
 PATIENT_NAME = "ISOCENTER^SELFTEST"
 PATIENT_ID = "ISOCENTER-SELFTEST"
@@ -224,10 +225,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         send(args.host, args.port, args.called_ae, datasets, context)
     except ConfigurationError as error:
         say(str(error))
-        return 2
+        return SelfTestExit.CONFIGURATION
     except NotAcknowledgedError as error:
         say(str(error))
-        return 1
+        return SelfTestExit.FAILED
     study = str(datasets[0].StudyInstanceUID)
     said = [
         f"C-ECHO: success, by {place}",
@@ -244,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "said": said,
         }
         args.output.write_text(json.dumps(document), encoding="utf-8")
-    return 0
+    return SelfTestExit.PASSED
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from isocenter.core.errors import IsocenterError
 from isocenter.tlm_proxy.context import ProcessContext
 from isocenter.tlm_proxy.dicomweb.frame_route import frame_routes as dicomweb_frames
 from isocenter.tlm_proxy.dicomweb.routes import dicomweb_router
+from isocenter.tlm_proxy.http.described import described_as_answered
 from isocenter.tlm_proxy.http.edge import Edge
 from isocenter.tlm_proxy.http.frame_routes import frame_router, frame_routes
 from isocenter.tlm_proxy.http.probes import probe_router
@@ -50,6 +51,7 @@ def create_app(context: ProcessContext) -> Edge:
         cold.include_router(router)
     for kind in (IsocenterError, HTTPException, RequestValidationError, Exception):
         cold.add_exception_handler(kind, _failure)
+    cold.openapi = described_as_answered(cold.openapi)  # type: ignore[method-assign]  # FastAPI's documented way
     return Edge(
         cold,
         [*frame_routes(context), *dicomweb_frames(context)],
