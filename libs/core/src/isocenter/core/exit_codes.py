@@ -38,7 +38,7 @@ SELF_TEST_MEANING: dict[SelfTestExit, str] = {
     SelfTestExit.PASSED: "All of it happened.",
     SelfTestExit.FAILED: "Something did not happen, or not in time; the last line says "
     "what, and what to look at.",
-    SelfTestExit.CONFIGURATION: "An argument, a certificate or a file given to it can't "
+    SelfTestExit.CONFIGURATION: "A certificate, file or argument given to it can't "
     "be used; the last line says which.",
 }
 """The table of docs/reference."""
