@@ -289,7 +289,7 @@ def changed(tmp_path_factory) -> dict[Path, set[str]]:
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_every_value_changes_a_manifest(changed):
     assert {".".join(p) for p, files in changed.items() if not files} == set()
     assert set(changed) == set(LEAVES)
