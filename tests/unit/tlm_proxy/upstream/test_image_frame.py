@@ -109,7 +109,7 @@ def test_a_retry_after_past_the_deadline_is_passed_on_at_once(run, bench, fail, 
             began = time.monotonic()
             with pytest.raises(OverloadedError) as caught:
                 await b.frame()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 10
             assert caught.value.retry_after == 60
             assert len(b.fake.requests) == 1
 
