@@ -29,9 +29,10 @@ class HelmError(Exception):
     """helm refused; the text is what it said."""
 
 
-def _text(values: tuple[Path, ...], sets: tuple[str, ...]) -> str:
+def _text(values: tuple[Path, ...], sets: tuple[str, ...], *more: str) -> str:
     command = [
         *("helm", "template", "isocenter", str(CHART), "--namespace", "imaging"),
+        *more,
     ]
     for file in values:
         command += ["--values", str(file)]
@@ -50,11 +51,14 @@ def template(profile: str) -> str:
 
 
 def render(
-    *values: Path, sets: tuple[str, ...] = ()
+    *values: Path, sets: tuple[str, ...] = (), upgrade: bool = False
 ) -> dict[tuple[str, str], Manifest]:
     """Manifests by (kind, name); two of the same name are an error."""
     known = next((n for n, each in PROFILES.items() if each == (values, sets)), None)
-    text = template(known) if known else _text(values, sets)
+    if upgrade:
+        text = _text(values, sets, "--is-upgrade")
+    else:
+        text = template(known) if known else _text(values, sets)
     found: dict[tuple[str, str], Manifest] = {}
     for manifest in yaml.load_all(text, _LOADER):
         if manifest is None:

@@ -17,6 +17,13 @@ forbidden would fail the installation.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $peers := list -}}
+{{- range .Values.storescp.config.allowed_peers }}{{ if kindIs "string" . }}{{ $peers = append $peers . }}{{ else }}{{ $peers = append $peers .aeTitle }}{{ end }}{{ end -}}
+{{- if and .Values.storescp.enabled (not $peers) -}}
+{{- $missing = append $missing "storescp.config.allowed_peers: until it names them, no modality may send." -}}
+{{- else if and .Values.storescp.enabled .Values.selfTest.enabled (not (has "SELFTEST" $peers)) (not (has "*" $peers)) -}}
+{{- $missing = append $missing "SELFTEST among storescp.config.allowed_peers, as whom `helm test` sends." -}}
+{{- end -}}
 {{- if and .Values.aws.credentialsSecret (not (lookup "v1" "Secret" $namespace .Values.aws.credentialsSecret)) -}}
 {{- $missing = append $missing (printf "Secret %s (aws.credentialsSecret) with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" .Values.aws.credentialsSecret) -}}
 {{- end -}}

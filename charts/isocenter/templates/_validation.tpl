@@ -33,14 +33,23 @@ at once, each with the value to change.
 {{- $problems := list -}}
 {{- if .Values.storescp.enabled -}}
 {{- $values := .Values.storescp -}}
-{{- $config := $values.config -}}
-{{- $ports := list (get $config "tls_port" | default 11113 | int) (get $config "health_port" | default 8081 | int) -}}
-{{- with get $config "plain_port" }}{{ $ports = append $ports (int .) }}{{ end -}}
-{{- if ne (len $ports) (len (uniq $ports)) -}}
-{{- $problems = append $problems "storescp.config: tls_port, plain_port and health_port must differ" -}}
+{{- range $earlier, $today := include "isocenter.storescp.renamed" . | fromJson -}}
+{{- if and (hasKey $values.config $earlier) (hasKey $values.config $today) }}{{ $problems = append $problems (printf "storescp.config.%s is called %s now: say one of them" $earlier $today) }}{{ end -}}
 {{- end -}}
-{{- if and (get $config "plain_port") (eq (int $config.plain_port) (int $values.service.port)) -}}
-{{- $problems = append $problems "storescp.config.plain_port is storescp.service.port, which is the port of DICOM over TLS: change one of them" -}}
+{{- $config := include "isocenter.storescp.config" . | fromJson -}}
+{{- if and .Release.IsUpgrade (not (hasKey $config "allowed_peers")) -}}
+{{- $problems = append $problems "storescp.config.allowed_peers is required: who may send, as a list of {aeTitle, cidrs, certificateSubject}, for nobody else may any more ([{aeTitle: \"*\"}] for anybody)" -}}
+{{- end -}}
+{{- $ports := list (get $config "tls_port" | default 11113 | int) (get $config "health_port" | default 8081 | int) -}}
+{{- with get $config "scp_port" }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- if ne (len $ports) (len (uniq $ports)) -}}
+{{- $problems = append $problems "storescp.config: tls_port, scp_port and health_port must differ" -}}
+{{- end -}}
+{{- if and (get $config "scp_port") (eq (int $config.scp_port) (int $values.service.port)) -}}
+{{- $problems = append $problems "storescp.config.scp_port is storescp.service.port, which is the port of DICOM over TLS: change one of them" -}}
+{{- end -}}
+{{- range get $config "allowed_peers" | default list -}}
+{{- if and (kindIs "map" .) (get . "certificateSubject") (not (get $config "tls_ca_file")) }}{{ $problems = append $problems (printf "storescp.config.tls_ca_file is required: allowed_peers has a certificateSubject for %s" .aeTitle) }}{{ end -}}
 {{- end -}}
 {{- with get $config "tls_ca_file" -}}
 {{- if not (hasPrefix "/etc/isocenter/tls/" .) -}}
@@ -54,10 +63,13 @@ at once, each with the value to change.
 {{- if and (eq $values.service.type "LoadBalancer") (eq $values.service.loadBalancer.scheme "internet-facing") -}}
 {{- if not $values.sourceRanges }}{{ $problems = append $problems "storescp.sourceRanges is required where storescp.service.loadBalancer.scheme is internet-facing" }}{{ end -}}
 {{- if not (get $config "tls_ca_file") }}{{ $problems = append $problems "storescp.config.tls_ca_file is required where storescp.service.loadBalancer.scheme is internet-facing: peers must show a certificate" }}{{ end -}}
-{{- if get $config "plain_port" }}{{ $problems = append $problems "storescp.config.plain_port is DICOM without TLS: not where storescp.service.loadBalancer.scheme is internet-facing" }}{{ end -}}
+{{- if get $config "scp_port" }}{{ $problems = append $problems "storescp.config.scp_port is DICOM without TLS: not where storescp.service.loadBalancer.scheme is internet-facing" }}{{ end -}}
 {{- end -}}
 {{- $size := include "isocenter.bytes" $values.spool.size | float64 -}}
 {{- $free := get $config "spool_min_free_bytes" | default 1073741824 | float64 -}}
+{{- with get $config "spool_max_bytes" -}}
+{{- if lt $size (addf $free (float64 .)) }}{{ $problems = append $problems (printf "storescp.spool.size %s is less than storescp.config.spool_max_bytes and spool_min_free_bytes together (%.0f)" $values.spool.size (addf $free (float64 .))) }}{{ end -}}
+{{- end -}}
 {{- if le $size $free -}}
 {{- $problems = append $problems (printf "storescp.spool.size %s is not more than storescp.config.spool_min_free_bytes (%.0f): every instance would be refused" $values.spool.size $free) -}}
 {{- end -}}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pydicom.config
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from pydicom import config as pydicom_config
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -18,9 +18,11 @@ from pynetdicom.dsutils import encode
 from pynetdicom.transport import AssociationSocket
 from support.instances import ct, eventually, free_port
 
-from isocenter.storescp.connection import Connection, TlsConnection
-from isocenter.storescp.main import Process
+from isocenter.storescp.ports import open_ports
+from isocenter.storescp.process import Process, Seat
 from isocenter.storescp.settings import StoreScpSettings
+from isocenter.storescp.upload.uploader import Uploader
+from isocenter.storescp.workers.board import LoneBoard
 
 DATASTORE = "0123456789abcdef0123456789abcdef"
 
@@ -58,6 +60,18 @@ class FakeS3:
         self._answer(key)
         self.objects[bucket, key] = file.read()
 
+    def head_object(self, **request):
+        if (request["Bucket"], request["Key"]) not in self.objects:
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+
+    def list_objects_v2(self, **request):
+        found = self.keys(request["Prefix"])
+        return {"Contents": [{"Key": key} for key in found], "IsTruncated": False}
+
+    def get_object(self, **request):
+        content = self.objects[request["Bucket"], request["Key"]]
+        return {"Body": io.BytesIO(content)}
+
     def keys(self, prefix=""):
         return sorted(key for _, key in self.objects if key.startswith(prefix))
 
@@ -88,13 +102,13 @@ def _libraries_restored(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _requestors_close_their_sockets(monkeypatch):
-    """pynetdicom's own sockets stay open if the peer went first; ours do not."""
+    """pynetdicom's own sockets stay open if the peer went first."""
     plain = AssociationSocket._shutdown_socket
 
     def shut(self):
         sock = self.socket
         plain(self)
-        if sock is not None and not isinstance(sock, Connection | TlsConnection):
+        if sock is not None:
             sock.close()
 
     monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
@@ -104,19 +118,28 @@ def _requestors_close_their_sockets(monkeypatch):
 def make_settings(tmp_path):
     def make(**changes):
         values = {
-            "plain_port": free_port(),
+            "scp_port": free_port(),
             "listen_address": "127.0.0.1",
+            "allowed_peers": [{"aeTitle": "*"}],
+            "called_ae_titles": ["*"],
             "bucket": "inbox",
             "datastore_id": DATASTORE,
             "spool_dir": tmp_path / "spool",
             "spool_min_free_bytes": 0,
             "batch_quiet_s": 60.0,
-            "network_timeout_s": 10.0,
+            "network_timeout": 10.0,
             "shutdown_grace_s": 3.0,
         }
         return StoreScpSettings(**(values | changes))
 
     return make
+
+
+def build(settings, s3):
+    """A Store SCP that is alone, and puts by ``s3``."""
+    seat = Seat(number=0, board=LoneBoard(), listen=lambda: open_ports(settings))
+    uploader = Uploader(s3, multipart_bytes=settings.multipart_bytes)
+    return Process.build(settings, s3, uploader, seat)
 
 
 @pytest.fixture
@@ -125,9 +148,9 @@ def start(make_settings, s3):
     started = []
 
     def start_one(**changes):
-        process = Process.build(make_settings(**changes), s3)
-        process.start()
+        process = build(make_settings(**changes), s3)
         started.append(process)
+        process.start()
         return process
 
     yield start_one
@@ -159,7 +182,7 @@ def associate():
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = 10
         for abstract, transfer in contexts:
             ae.add_requested_context(abstract, transfer or ExplicitVRLittleEndian)
-        assoc = ae.associate("127.0.0.1", port or process.settings.plain_port, **more)
+        assoc = ae.associate("127.0.0.1", port or process.settings.scp_port, **more)
         opened.append(assoc)
         return assoc
 
@@ -177,6 +200,7 @@ def helpers():
         ct = staticmethod(ct)
         encoded = staticmethod(encoded)
         p10_data_set = staticmethod(p10_data_set)
+        build = staticmethod(build)
         eventually = staticmethod(eventually)
         free_port = staticmethod(free_port)
         datastore = DATASTORE

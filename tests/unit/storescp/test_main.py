@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -9,8 +11,7 @@ import pytest
 
 from isocenter.core.errors import ConfigurationError
 from isocenter.core.health import HealthServer
-from isocenter.storescp import main
-from isocenter.storescp.main import Process
+from isocenter.storescp import main, reception, serving
 
 
 @pytest.fixture
@@ -26,20 +27,20 @@ def _logging_restored():
 @pytest.mark.usefixtures("_logging_restored")
 def test_a_bad_setting_stops_the_start(monkeypatch, capsys):
     monkeypatch.delenv("STORESCP_BUCKET", raising=False)
-    assert main.main() == 2
+    assert main.main([]) == 2
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert line["service"] == "storescp"
     assert "STORESCP_BUCKET" in line["error"]
 
 
-def test_a_port_in_use_is_named(start, make_settings, s3, tmp_path):
+def test_a_port_in_use_is_named(start, make_settings, s3, tmp_path, helpers):
     running = start()
-    port = running.settings.plain_port
-    settings = make_settings(plain_port=port, spool_dir=tmp_path / "other")
-    process = Process.build(settings, s3)
-    with pytest.raises(ConfigurationError, match="STORESCP_PLAIN_PORT"):
+    port = running.settings.scp_port
+    settings = make_settings(scp_port=port, spool_dir=tmp_path / "other")
+    process = helpers.build(settings, s3)
+    with pytest.raises(ConfigurationError, match="STORESCP_SCP_PORT"):
         process.start()
-    process.drain.stop(0)
+    process.stop()
 
 
 def test_stop_seals_and_drains(start, associate, s3, helpers):
@@ -119,10 +120,10 @@ def test_metrics_and_probes(start, associate, helpers):
 def test_a_long_take_over_does_not_look_dead(make_settings, s3, helpers, monkeypatch):
     """The backlog of hours without S3 is read before anything else is done."""
     port = helpers.free_port()
-    process = Process.build(make_settings(health_port=port), s3)
+    process = helpers.build(make_settings(health_port=port), s3)
     answers = []
 
-    def recover():
+    def recover(*_, **__):
         for path in ("healthz", "readyz"):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as got:
@@ -132,17 +133,44 @@ def test_a_long_take_over_does_not_look_dead(make_settings, s3, helpers, monkeyp
                 error.close()
         process.stopping.set()
 
-    monkeypatch.setattr(process.batcher, "recover", recover)
-    monkeypatch.setattr(main.signal, "signal", lambda *_: None)
-    main.run(process)
+    def expose(alive, ready):
+        return HealthServer(port, alive=alive, ready=ready).close
+
+    monkeypatch.setattr(reception, "recover", recover)
+    monkeypatch.setattr(serving.signal, "signal", lambda *_: None)
+    serving.run(process, expose)
     assert answers == [200, 503]
 
 
-def test_two_processes_do_not_share_a_spool(start, make_settings, s3):
+def test_two_processes_do_not_share_a_spool(start, make_settings, s3, helpers):
     running = start()
-    second = Process.build(make_settings(), s3)
+    second = helpers.build(make_settings(), s3)
     with pytest.raises(ConfigurationError, match="in use by another process"):
         second.start()
     running.stop()
-    second.spool.prepare()
-    second.spool.release()
+    second.reception.spool.prepare()
+    second.stop()
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"), [("--help", "quarantine"), ("nonsense", "invalid choice")]
+)
+@pytest.mark.usefixtures("_logging_restored")
+def test_the_command_line_says_what_there_is(verb, said, capsys):
+    with pytest.raises(SystemExit):
+        main.main([verb])
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+
+
+def test_the_parent_of_workers_loads_no_sdk():
+    """Several workers: their parent should cost next to nothing."""
+    program = (
+        "import sys, isocenter.storescp.main, isocenter.storescp.workers.together\n"
+        "sdks = {'boto3', 'botocore', 'pydicom', 'pynetdicom'}\n"
+        "print(sorted(sdks & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -37,7 +37,7 @@ def scp(start, key_pairs, helpers):
     def start_one(**changes):
         server, _ = key_pairs
         return start(
-            plain_port=None,
+            scp_port=None,
             tls_port=helpers.free_port(),
             tls_cert_file=server / "tls.crt",
             tls_key_file=server / "tls.key",

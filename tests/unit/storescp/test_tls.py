@@ -3,7 +3,6 @@
 import datetime as dt
 import io
 import ipaddress
-import socket
 import ssl
 import subprocess
 
@@ -15,9 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from demo.dcmtk import dcmtk
 from demo.shell import DemoError
-
-from isocenter.core.errors import ConfigurationError
-from isocenter.storescp.tls import server_context
 
 HOST = ipaddress.ip_address("127.0.0.1")
 
@@ -61,7 +57,7 @@ def start_tls(start, pair, helpers):
     def start_one(**changes):
         cert, key = pair
         return start(
-            plain_port=None,
+            scp_port=None,
             tls_port=helpers.free_port(),
             tls_cert_file=cert,
             tls_key_file=key,
@@ -71,108 +67,18 @@ def start_tls(start, pair, helpers):
     return start_one
 
 
-def client_context(pair, *, with_certificate=False):
-    context = ssl.create_default_context(cafile=pair[0])
-    if with_certificate:
-        context.load_cert_chain(*pair)
-    return context
-
-
 def test_store_over_tls(start_tls, associate, pair, s3, helpers):
     process = start_tls()
     assoc = associate(
         process,
         port=process.settings.tls_port,
-        tls_args=(client_context(pair), "127.0.0.1"),
+        tls_args=(ssl.create_default_context(cafile=pair[0]), "127.0.0.1"),
     )
     dataset = helpers.ct(rows=128)
     assert assoc.send_c_store(dataset).Status == 0x0000
     [key] = helpers.eventually(lambda: s3.keys("DICOM/"))
     stored = helpers.p10_data_set(s3.objects["inbox", key])
     assert stored == helpers.encoded(dataset)
-
-
-def test_the_kernel_probes_silent_peers(start_tls, associate, pair):
-    process = start_tls()
-    associate(
-        process,
-        port=process.settings.tls_port,
-        tls_args=(client_context(pair), "127.0.0.1"),
-    )
-    (association,) = process.entity.active()
-    connection = association.dul.socket.socket
-    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-
-
-def test_a_peer_without_tls_is_turned_away(start_tls, associate):
-    process = start_tls()
-    assoc = associate(process, port=process.settings.tls_port)
-    assert not assoc.is_established
-
-
-def test_a_silent_peer_does_not_stop_others(start_tls, associate, pair, helpers):
-    process = start_tls(network_timeout_s=30.0)
-    with socket.create_connection(("127.0.0.1", process.settings.tls_port)):
-        assoc = associate(
-            process,
-            port=process.settings.tls_port,
-            tls_args=(client_context(pair), "127.0.0.1"),
-        )
-        assert assoc.send_c_store(helpers.ct()).Status == 0x0000
-
-
-@pytest.mark.parametrize(
-    ("change", "accepted"),
-    [
-        ({"maximum_version": ssl.TLSVersion.TLSv1_2}, True),
-        ({"minimum_version": ssl.TLSVersion.TLSv1_3}, True),
-        ({"maximum_version": ssl.TLSVersion.TLSv1_2, "ciphers": "AES128-SHA"}, False),
-    ],
-)
-def test_versions_and_ciphers(start_tls, pair, change, accepted):
-    process = start_tls()
-    context = client_context(pair)
-    if ciphers := change.pop("ciphers", None):
-        context.set_ciphers(ciphers)
-    for name, value in change.items():
-        setattr(context, name, value)
-    address = ("127.0.0.1", process.settings.tls_port)
-    with socket.create_connection(address) as plain:
-        if accepted:
-            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secured:
-                assert secured.cipher()
-        else:
-            with pytest.raises(ssl.SSLError):
-                context.wrap_socket(plain, server_hostname="127.0.0.1")
-
-
-def test_tls_1_1_is_refused(pair):
-    context = server_context(*pair, None)
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-
-
-@pytest.mark.parametrize("with_certificate", [True, False])
-def test_mutual_tls(start_tls, associate, pair, helpers, with_certificate):
-    process = start_tls(tls_ca_file=pair[0])
-    assoc = associate(
-        process,
-        port=process.settings.tls_port,
-        tls_args=(
-            client_context(pair, with_certificate=with_certificate),
-            "127.0.0.1",
-        ),
-    )
-    assert assoc.is_established == with_certificate
-    if with_certificate:
-        assert assoc.send_c_store(helpers.ct()).Status == 0x0000
-
-
-def test_a_wrong_key_is_named(tmp_path, pair):
-    (tmp_path / "bad.key").write_text("no key")
-    with pytest.raises(ConfigurationError, match="STORESCP_TLS_KEY_FILE"):
-        server_context(pair[0], tmp_path / "bad.key", None)
-    with pytest.raises(ConfigurationError, match="STORESCP_TLS_CA_FILE"):
-        server_context(*pair, tmp_path / "missing")
 
 
 def _installed():

@@ -24,22 +24,22 @@ offset 1h)` adds the series that were not there an hour ago.
   summary: '{{ "{{ $labels.pod }}" }} is not ready'
   description: The pod has not been ready for 10 minutes; its /readyz says why.
 - alert: IsocenterSpoolFull
-  expr: isocenter_storescp_spool_free_bytes{NS} < {{ $spoolMin }}
+  expr: min without (worker) (isocenter_storescp_spool_free_bytes{NS}) < {{ $spoolMin }}
   for: 1m
   severity: critical
   summary: '{{ "{{ $labels.pod }}" }} refuses instances: its spool volume is full'
   description: Senders get status A700. {{ "{{ $value | humanize1024 }}" }}B are free, {{ $spoolMin }} (storescp.config.spool_min_free_bytes) must be.
 - alert: IsocenterSpoolFilling
   expr: |-
-    predict_linear(isocenter_storescp_spool_free_bytes{NS}[1h], 4 * 3600) < {{ $spoolMin }}
-    and isocenter_storescp_tasks_waiting{NS} > 0
+    min without (worker) (predict_linear(isocenter_storescp_spool_free_bytes{NS}[1h], 4 * 3600)) < {{ $spoolMin }}
+    and sum without (worker) (isocenter_storescp_tasks_waiting{NS}) > 0
   for: 15m
   severity: warning
   summary: 'The spool volume of {{ "{{ $labels.pod }}" }} will be full within 4 hours'
   description: More is received than S3 takes. At the pace of the last hour, instances will be refused within 4 hours.
 - alert: IsocenterInstancesWaiting
   expr: |-
-    min_over_time(isocenter_storescp_tasks_waiting{NS}[15m]) > 0
+    sum without (worker) (min_over_time(isocenter_storescp_tasks_waiting{NS}[15m])) > 0
     unless on (namespace, pod) sum by (namespace, pod) (increase(isocenter_storescp_uploads_total{NS, outcome="put"}[15m])) > 0
   for: 5m
   severity: critical
@@ -52,6 +52,13 @@ offset 1h)` adds the series that were not there an hour ago.
   severity: critical
   summary: 'Acknowledged instances are gone from the volume of {{ "{{ $labels.pod }}" }}'
   description: The spool lost files that senders believe stored. The log names each by its SOP Instance UID; have them sent again and look at the volume.
+- alert: IsocenterInstancesQuarantined
+  expr: |-
+    sum by (namespace, pod, reason) (increase(isocenter_storescp_quarantined_total{NS, outcome="kept"}[1h])) > 0
+    or sum by (namespace, pod, reason) (isocenter_storescp_quarantined_total{NS, outcome="kept"} unless isocenter_storescp_quarantined_total{NS, outcome="kept"} offset 1h) > 0
+  severity: warning
+  summary: '{{ "{{ $labels.pod }}" }} put files into quarantine: {{ "{{ $labels.reason }}" }}'
+  description: They can't be stored as they are. `isocenter-storescp quarantine list` shows each with its sender.
 - alert: IsocenterInstancesRefused
   expr: |-
     sum by (namespace, pod, status) (increase(isocenter_storescp_stores_total{NS, status!="0000"}[1h])) > 0

@@ -1,3 +1,16 @@
+{{/* Settings whose name changed, and what it is now. */}}
+{{- define "isocenter.storescp.renamed" -}}
+{{- dict "plain_port" "scp_port" "upload_threads" "s3_upload_workers" "max_associations" "maximum_associations" "max_pdu" "maximum_pdu_size" "network_timeout_s" "network_timeout" | toJson -}}
+{{- end -}}
+
+{{/* The settings as JSON, by today's names: values of an earlier chart still count. */}}
+{{- define "isocenter.storescp.config" -}}
+{{- $renamed := include "isocenter.storescp.renamed" . | fromJson -}}
+{{- $config := dict -}}
+{{- range $key, $value := .Values.storescp.config }}{{ $_ := set $config (get $renamed $key | default $key) $value }}{{ end -}}
+{{- $config | toJson -}}
+{{- end -}}
+
 {{/* Seconds from SIGTERM to SIGKILL. */}}
 {{- define "isocenter.storescp.grace" -}}
 {{ add 45 (ceil (.Values.storescp.config.shutdown_grace_s | default 45)) }}

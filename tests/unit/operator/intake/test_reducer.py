@@ -127,7 +127,7 @@ def test_a_batch_becomes_an_import_of_its_folder():
     job = DICOMImportJob.model_validate(desired.body)
     assert desired.name == job.metadata.name == "20261123t100000-pod-0"
     assert job.spec.input_s3_uri == f"s3://a-bucket/{folder}/"
-    assert job.spec.output_s3_uri == "s3://a-bucket/import-output/"
+    assert job.spec.output_s3_uri == f"s3://a-bucket/import-output/{desired.name}/"
     assert job.spec.manifest_key == "batches/20261123t100000-pod-0.json"
 
 

@@ -186,7 +186,9 @@ def desired_import(
             "spec": {
                 "datastoreId": manifest.datastore,
                 "inputS3Uri": f"s3://{bucket}/{folders.pop()}/",
-                "outputS3Uri": f"s3://{bucket}/{output_prefix}",
+                # A folder of its own: the Store SCP finds there what was imported of
+                # the batch, for storage commitment, without searching all imports.
+                "outputS3Uri": f"s3://{bucket}/{output_prefix}{manifest.batch}/",
                 "manifestKey": key,
             },
         },

@@ -22,7 +22,6 @@ class CloseReason(StrEnum):
     QUIET = "quiet"
     AGE = "age"
     FULL = "full"
-    CONFLICT = "conflict"
     SHUTDOWN = "shutdown"
     RECOVERED = "recovered"
 

@@ -167,7 +167,7 @@ def send(
     if not assoc.is_established:
         raise NotAcknowledgedError(
             f"{called_ae} at {host}:{port} refuses the association: is that its AE"
-            " title, and are there associations left (max_associations)?"
+            " title, and are there associations left (maximum_associations)?"
         )
     try:
         _expect(assoc.send_c_echo(), "C-ECHO")
