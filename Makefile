@@ -27,7 +27,7 @@ demo-down: init ## end the demo and, when it is local, the cluster
 
 .PHONY: test check
 test: ## pass every test there is, on a machine that has nothing installed
-	hack/tiers.sh packages check infra serving devcloud faults+training browser authoring images demo cluster-tests system
+	hack/tiers.sh packages check infra serving interop devcloud faults+training browser authoring images demo cluster-tests system
 
 check: ## what needs no cluster: lint, types, unit, contract, chart
 	hack/tiers.sh lint type verify unit+contract+chart
@@ -62,7 +62,7 @@ chart: init ## the charts, rendered and checked
 	@hack/cluster/tools.sh helm kubeconform
 	pytest -q -n 2 --dist worksteal tests/chart
 
-faults: init ## kills and mutated input, the short version
+faults: init ## kills, attacks and mutated input, the short version
 	pytest -q tests/faults
 
 training: init ## the training step, really training
@@ -90,6 +90,16 @@ browser: init ## the viewer in headless Chromium, from login to pixels
 bench-proxy: init ## the tile proxy beside its peers (bench/README.md)
 	python -m bench.proxy
 
+.PHONY: bench-storescp interop interop-senders
+bench-storescp: packages init ## the Store SCP beside its peers (bench/README.md)
+	python -m bench.storescp
+
+interop: packages init ## the senders of others to the Store SCP: dcmtk, Orthanc, pynetdicom
+	pytest -q tests/interop
+
+interop-senders: packages ## build the one that has no package, dicom-rs (ten minutes)
+	tests/interop/senders.sh
+
 .PHONY: bench-dev
 bench-dev: init ## seconds from a saved source to the pod that serves it (after a demo)
 	@if [ "$(CLUSTER)" = local ]; then hack/cluster/tools.sh skaffold; fi
@@ -103,6 +113,11 @@ docs: init ## build the documentation into build/site; fails on a dead link
 .PHONY: soak
 soak: init ## the long version of the kill and mutation tests (SOAK=100 rounds)
 	SOAK=$${SOAK:-100} pytest -q -s -o timeout=3600 tests/faults
+
+.PHONY: soak-storescp
+soak-storescp: init ## the Store SCP's long kill, attack and fuzz tests (bench/README.md)
+	SOAK=$${SOAK:-100} SOAK_STATE=$${SOAK_STATE:-build/soak-storescp} \
+	  pytest -q -s -o timeout=3600 tests/faults/storescp
 
 .PHONY: packages helm cluster cluster-up cluster-down images dev
 packages: ## install the Debian packages that the cluster and the tests need

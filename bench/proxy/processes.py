@@ -49,9 +49,7 @@ class Server:
 
     def usage(self) -> Usage:
         """What it has used."""
-        found = [_usage(pid) for pid in _family(self._process.pid)]
-        cpu_s, rss, peak = (sum(each) for each in zip(*found, strict=True))
-        return Usage(cpu_s, int(rss), int(peak))
+        return usage_of(self._process.pid)
 
 
 @contextmanager
@@ -104,6 +102,13 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def usage_of(pid: int) -> Usage:
+    """What a process and those it began have used, the ended ones' CPU included."""
+    found = [_usage(each) for each in _family(pid)]
+    cpu_s, rss, peak = (sum(each) for each in zip(*found, strict=True))
+    return Usage(cpu_s, int(rss), int(peak))
+
+
 def _wait(
     name: str, process: subprocess.Popen[bytes], port: int, ready: str, log: Path
 ) -> None:
@@ -139,7 +144,7 @@ def _usage(pid: int) -> Usage:
         if name in {"VmRSS", "VmHWM"}
     }
     return Usage(
-        (int(fields[11]) + int(fields[12])) / _TICKS,
+        sum(map(int, fields[11:15])) / _TICKS,  # its own and of children that ended
         kilobytes.get("VmRSS", 0) * 1024,
         kilobytes.get("VmHWM", 0) * 1024,
     )

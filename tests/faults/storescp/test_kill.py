@@ -115,7 +115,7 @@ def _send(port, make, acknowledged, stop):
     ae = AE("SCU")
     ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = 2
     ae.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
-    assoc = ae.associate("127.0.0.1", port)
+    assoc = ae.associate("127.0.0.1", port, ae_title="S3SCP")
     while assoc.is_established and not stop.is_set():
         dataset = make()
         try:
@@ -132,13 +132,14 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
     server, s3 = s3_server
     port = free_port()
     environment = os.environ | {
-        "STORESCP_PLAIN_PORT": str(port),
+        "STORESCP_SCP_PORT": str(port),
         "STORESCP_LISTEN_ADDRESS": "127.0.0.1",
         "STORESCP_HEALTH_PORT": str(free_port()),
         "STORESCP_BUCKET": "inbox",
         "STORESCP_DATASTORE_ID": DATASTORE,
         "STORESCP_SPOOL_DIR": str(tmp_path / "spool"),
         "STORESCP_SPOOL_MIN_FREE_BYTES": "0",
+        "STORESCP_ALLOWED_PEERS": '[{"aeTitle": "SCU"}]',
         "STORESCP_BATCH_MAX_INSTANCES": "7",
         "STORESCP_BATCH_QUIET_S": "0.2",
         "AWS_REGION": "us-east-1",
@@ -166,7 +167,8 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
         s3.away = False
         scp.start()
         eventually(
-            lambda: {p.name for p in spool.iterdir()} == {"incoming", "lock"}, 30
+            lambda: not list((spool / "w0").glob("b*")),
+            30,
         )
         assert scp.end(signal.SIGTERM) == 0
         scp.close()
@@ -180,4 +182,4 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
     assert set(acknowledged) <= set(listed)
     for instance in listed.values():
         assert len(s3.objects[instance["key"]]) == instance["bytes"]
-    assert not list((spool / "incoming").iterdir())
+    assert not list((spool / "w0" / "incoming").iterdir())
