@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 TIERS = ("cluster", "system")
+SLOW = ("contract", "interop", "cluster", "system")
 SERVING = ("unit/storescp", "unit/tlm_proxy/http")
 """Tests that start a server each, and talk to it over sockets: half of all time."""
 
@@ -19,7 +20,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("serving")
         if tier in TIERS:
             item.add_marker(tier)
-        if tier in {"contract", "cluster", "system"} and not item.get_closest_marker(
-            "timeout"
-        ):
+        if tier in SLOW and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(300))

@@ -22,6 +22,7 @@ openssl openssl
 debootstrap debootstrap
 docker-registry docker-registry
 dcmsend dcmtk
+Orthanc orthanc
 nginx nginx
 /usr/lib/nginx/modules/ngx_http_brotli_static_module.so libnginx-mod-http-brotli-static
 brotli brotli

@@ -7,21 +7,28 @@ Its chapters are those of the template in PS3.2 Annex A; what they say comes fro
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
+from generate.conformance_commitment import commitment
 from generate.conformance_facts import (
     Registered,
     cipher_suites,
     default,
-    entity,
     name_of,
     oldest_tls,
     registered,
     sop_classes,
-    verification_syntaxes,
+    syntaxes,
 )
+from isocenter.storescp.association.abstract_syntax import Service
+from isocenter.storescp.association.acceptance import APPLICATION_CONTEXT
+from isocenter.storescp.association.refusal import Rejection
+from isocenter.storescp.association.request import MAX_ITEMS
+from isocenter.storescp.file_meta import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+from isocenter.storescp.front.pending import MAX_REQUEST
 from isocenter.storescp.identify import DEFLATED
 from isocenter.storescp.status import MAX_COMMENT, MEANING
-
-APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 
 def conformance() -> str:
@@ -54,12 +61,12 @@ those of the template in PS3.2 Annex A.
 
 def _overview() -> str:
     accepted, _ = sop_classes()
-    storage = [e for e in accepted if e.storage]
     return f"""## 1. Overview
 
 isocenter's Store SCP receives instances from modalities, keeps them on a durable
 volume until Amazon S3 has them, and hands them on in batches to AWS HealthImaging. It
-initiates no association, answers no query, prints nothing and writes no media.
+initiates associations only to report storage commitment, answers no query, prints
+nothing and writes no media.
 
 {
         _table(
@@ -70,9 +77,9 @@ initiates no association, answers no query, prints nothing and writes no media.
                     "Storage",
                     "no",
                     "yes",
-                    f"{len(storage)} of the standard, and private",
+                    f"{len(accepted)} of the standard, and private",
                 ),
-                ("Storage Commitment", "no", "no", ""),
+                ("Storage Commitment", "no", "yes", 1),
                 ("Query/Retrieve", "no", "no", ""),
                 ("Modality Worklist, Performed Procedure Step", "no", "no", ""),
                 ("Print Management", "no", "no", ""),
@@ -111,8 +118,8 @@ and node. It is copied to S3 in the background, and batches are sealed after
 seconds after the first one, or {default("batch_max_instances")} instances.
 
 There is no order that the steps of different associations must follow. An instance
-that comes again with the same bytes while its batch is open is acknowledged and kept
-once; with other bytes it goes into a new batch.
+that comes again with the same bytes is acknowledged and kept once; with other bytes
+both are kept, the second under a name that has its hash.
 
 ### 3.2 SOP classes
 
@@ -127,6 +134,12 @@ once; with other bytes it goes into a new batch.
                     "no",
                     "yes",
                 ),
+                (
+                    "Storage Commitment Push Model",
+                    "`1.2.840.10008.1.20.1`",
+                    "no",
+                    "yes",
+                ),
             ),
         )
     }
@@ -134,7 +147,6 @@ once; with other bytes it goes into a new batch.
 
 
 def _policies() -> str:
-    found = entity()
     return f"""### 3.3 Association policies
 
 {
@@ -142,44 +154,65 @@ def _policies() -> str:
             ("", ""),
             (
                 ("Application context name", f"`{APPLICATION_CONTEXT}`"),
-                ("Associations initiated", "none"),
-                (
-                    "Associations accepted at the same time",
-                    f"{found.maximum_associations} (`max_associations`)",
+                ("Associations initiated", "for reports of storage commitment only"),
+                _limit(
+                    "Associations accepted at the same time", "maximum_associations"
                 ),
-                ("Outstanding asynchronous operations", "1: not negotiated"),
-                (
-                    "Largest PDU received",
-                    f"{found.maximum_pdu_size} bytes (`max_pdu`)",
+                _limit(
+                    "of these, of one AE title at one address, in one worker",
+                    "maximum_associations_per_peer",
                 ),
+                _limit(
+                    "Outstanding asynchronous operations performed, if asked for",
+                    "max_operations_performed",
+                ),
+                ("Outstanding asynchronous operations invoked", "1"),
+                _limit("Largest PDU received", "maximum_pdu_size", " bytes"),
                 (
+                    "Largest A-ASSOCIATE-RQ received",
+                    f"{MAX_REQUEST} bytes, {MAX_ITEMS} items",
+                ),
+                _limit(
+                    "Time for the TLS handshake and the association request",
+                    "artim_timeout",
+                    " s",
+                ),
+                _limit(
                     "Time without anything from the peer, then A-ABORT",
-                    f"{found.network_timeout:g} s (`network_timeout_s`)",
+                    "network_timeout",
+                    " s",
                 ),
-                (
-                    "Time for the association request, and for a release",
-                    f"{found.acse_timeout} s",
+                _limit(
+                    "The same within a message that has begun", "dimse_timeout", " s"
                 ),
-                (
-                    "Implementation Class UID",
-                    f"`{found.implementation_class_uid}`",
-                ),
-                (
-                    "Implementation Version Name",
-                    f"`{found.implementation_version_name}`",
-                ),
+                ("Implementation Class UID", f"`{IMPLEMENTATION_CLASS_UID}`"),
+                ("Implementation Version Name", f"`{IMPLEMENTATION_VERSION_NAME}`"),
             ),
         )
     }
 
-**Acceptance.** Any calling AE title is accepted{
-        "" if found.require_calling_aet else ", and any called AE title"
-    }.
-Who may connect is decided by the network, and by client certificates (chapter 6). An
-association beyond the limit is rejected (result 2, rejected transient; source 3,
-presentation; reason 2, local limit exceeded). When the process ends, it takes no more
-associations, waits up to half of `shutdown_grace_s`
-({default("shutdown_grace_s"):g} s) for those that run, then aborts them.
+**Acceptance.** Only peers of `allowed_peers` may call: by calling AE title, and, where
+that is set, the network they call from and the subject of their certificate. By default
+there are none. They must call `ae_title`, or one of `called_ae_titles`. What is not
+accepted is rejected or aborted, and the log says why:
+
+{
+        _table(
+            ("why", "A-ASSOCIATE-RJ: result, source, reason"),
+            ((text, ", ".join(map(str, why.value))) for why, text in _REJECTIONS),
+        )
+    }
+
+What is no A-ASSOCIATE-RQ, or breaks PS3.8 9.3.2, is answered by A-ABORT, source 2
+(service provider), reason 1 (unrecognized PDU), 2 (unexpected PDU) or 6 (invalid
+parameter value); a claimed length over the largest is not waited for. When there are
+too many connections without an association (`maximum_pending`,
+`maximum_pending_per_peer`), the longest waiting one of the peer that has most is
+closed.
+
+When the process ends, it takes no more associations, waits up to half of
+`shutdown_grace_s` ({default("shutdown_grace_s"):g} s) for those that run, then aborts
+them.
 
 **Presentation contexts.**
 
@@ -187,13 +220,19 @@ associations, waits up to half of `shutdown_grace_s`
         _table(
             ("abstract syntax", "transfer syntaxes", "role"),
             (
+                ("Verification", _names(Service.VERIFICATION), "SCP"),
                 (
-                    "Verification",
-                    ", ".join(map(name_of, verification_syntaxes())),
+                    "Storage Commitment Push Model, unless `commitment` is `off`",
+                    _names(Service.COMMITMENT),
                     "SCP",
                 ),
                 (
-                    "storage, private, or not known to the negotiation",
+                    "storage of the [annex](#a-storage-sop-classes), or newer than it",
+                    "any: the first that is proposed",
+                    "SCP",
+                ),
+                (
+                    "private, unless `accept_private_sop_classes` is off",
                     "any: the first that is proposed",
                     "SCP",
                 ),
@@ -204,10 +243,30 @@ associations, waits up to half of `shutdown_grace_s`
 
 The instance is stored in the transfer syntax it comes in; nothing is converted. A
 sender that wants a syntax taken proposes it alone or first in its context.
-SCP/SCU role selection is answered as proposed, but the entity sends no request in any
-role. User identity (of any type) is neither checked nor answered. SOP class extended
-negotiation is not answered; common extended negotiation changes nothing.
+SCP/SCU role selection is answered where it is proposed: the peer may be SCU, not SCP; a
+context for which it would be SCP only is rejected. User identity (of any type) is
+neither read nor answered. SOP class extended negotiation is not answered; common
+extended negotiation changes nothing.
 """
+
+
+_REJECTIONS = (
+    (Rejection.CALLING_AE_TITLE, "calling AE title, address or certificate"),
+    (Rejection.CALLED_AE_TITLE, "called AE title"),
+    (Rejection.APPLICATION_CONTEXT, "another application context name"),
+    (Rejection.PROTOCOL_VERSION, "another version of the protocol"),
+    (Rejection.NO_REASON, "a largest PDU under 128 bytes"),
+    (Rejection.LOCAL_LIMIT, "too many associations"),
+    (Rejection.CONGESTION, "the process ends"),
+)
+
+
+def _limit(text: str, setting: str, unit: str = "") -> tuple[str, str]:
+    return text, f"{default(setting):g}{unit} (`{setting}`)"
+
+
+def _names(service: Service) -> str:
+    return ", ".join(map(name_of, syntaxes(service)))
 
 
 def _storage() -> str:
@@ -223,7 +282,7 @@ def _storage() -> str:
 Level 2 (full, PS3.4 B.4.1): all attributes are kept, standard, Standard Extended and
 private, and no element is coerced. The data set's bytes are stored as received, so
 digital signatures in it stay valid; the preamble and File Meta Information before it
-are ours (PS3.10 7.1), with the sender's AE title as Source Application Entity Title.
+are ours (PS3.10 7.1).
 
 Needed in the data set: SOP Class UID (0008,0016) and SOP Instance UID (0008,0018) as in
 the request, Study Instance UID (0020,000D) and Series Instance UID (0020,000E). Nothing
@@ -238,10 +297,12 @@ failure, and Offending Element (0000,0901) where one element is at fault. No war
 status (B000, B006, B007) is ever answered. A refused instance does not end the
 association.
 
-### 3.5 Network interfaces
+### 3.5 {commitment(_table, default).strip()}
+
+### 3.6 Network interfaces
 
 TCP over IPv4 and, with `listen_address` `::`, IPv6. DICOM over TLS on port
-{default("tls_port")} (`tls_port`); DICOM without TLS only if `plain_port` is set.
+{default("tls_port")} (`tls_port`); DICOM without TLS only if `scp_port` is set.
 """
 
 
@@ -249,13 +310,13 @@ def _configuration() -> str:
     rows = (
         ("ae_title", "AE title"),
         ("tls_port", "port, TLS"),
-        ("plain_port", "port, no TLS"),
-        ("max_associations", "associations at the same time"),
-        ("max_pdu", "largest PDU, bytes"),
-        ("network_timeout_s", "seconds of silence"),
+        ("scp_port", "port, no TLS"),
+        ("maximum_associations", "associations at the same time"),
+        ("maximum_pdu_size", "largest PDU, bytes"),
+        ("network_timeout", "seconds of silence"),
         ("spool_min_free_bytes", "free bytes under which instances are refused"),
     )
-    return f"""### 3.6 Configuration
+    return f"""### 3.7 Configuration
 
 {
         _table(
@@ -267,8 +328,8 @@ def _configuration() -> str:
         )
     }
 
-All settings are in the [reference](reference/settings.md#storescp). There are no remote
-AE titles to configure.
+All settings are in the [reference](reference/settings.md#storescp). Remote AE titles
+are configured as `allowed_peers`.
 """
 
 
@@ -308,50 +369,41 @@ signatures, de-identification and media are not supported.
 
 ### 6.2 Association and application level
 
-Neither AE titles nor user identity are access control. The network (a load balancer's
-source ranges, network policies) and client certificates are.
+`allowed_peers` names who may call (chapter 3.3). An AE title alone is no proof of who a
+peer is, its certificate is: with `tls_ca_file`, an entry can ask for its subject. User
+identity is not access control. New files of certificate and key are used without a
+restart; associations that run are not disturbed.
 """
 
 
 def _annexes() -> str:
     accepted, rejected = sop_classes()
-    storage = [e for e in accepted if e.storage]
-    others = [e for e in accepted if not e.storage and e.uid != "1.2.840.10008.1.1"]
-    refused = [e for e in rejected if e.storage]
-    syntaxes = list(registered(frozenset({"Transfer Syntax"})))
+    syntaxes_known = list(registered(frozenset({"Transfer Syntax"})))
     return f"""## 7. Annexes
 
 ### A. Storage SOP classes
 
-{len(storage)} of the registry (PS3.6 Annex A) are accepted, and so is every private
-one.
+{len(accepted)} of the registry (PS3.6 Annex A) are accepted, and so is every private
+one, and one that is newer than the registry and under the root of storage classes.
 
-{_uids(storage)}
+{_uids(accepted)}
 
 ### B. Storage SOP classes that are not accepted
 
 They are not of patients' composite instances, or are media's.
 
-{_uids(refused)}
+{_uids(rejected)}
 
-### C. Other abstract syntaxes whose contexts are accepted
-
-The negotiation does not know these as services of their own and takes them for storage.
-No request but C-STORE is served on such a context: a device that proposes one of them
-for another service is answered with a failure there.
-
-{_uids(others)}
-
-### D. Transfer syntaxes
+### C. Transfer syntaxes
 
 Any may be proposed for storage, private ones too. Those of the registry:
 
-{_uids(syntaxes)}
+{_uids(syntaxes_known)}
 
 What HealthImaging then imports is less, and is AWS's to say: an instance it refuses
 stays in S3, and the DICOMImportJob says so (condition AllInstancesImported).
 
-### E. Private and extended
+### D. Private and extended
 
 No private SOP class, attribute or transfer syntax is defined by isocenter, no
 standard-extended SOP class created, no coded terminology used, and no image displayed

@@ -1,4 +1,4 @@
-"""What the Store SCP does, asked of its own code and of pynetdicom's negotiation."""
+"""What the Store SCP does, asked of the tables of its own code."""
 
 import ssl
 from collections.abc import Iterator
@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.uid import UID_dictionary
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.presentation import build_context, negotiate_unrestricted
 
-from isocenter.storescp.entity import application_entity
+from isocenter.storescp.association.abstract_syntax import Service, service_of
+from isocenter.storescp.association.contexts import TRANSFER_SYNTAXES
+from isocenter.storescp.front.tls import profile
 from isocenter.storescp.settings import StoreScpSettings
-from isocenter.storescp.tls import profile
 
-_VERIFICATION = "1.2.840.10008.1.1"
 _KINDS = frozenset({"SOP Class", "Meta SOP Class"})
 
 
@@ -29,18 +27,6 @@ class Registered:
     def storage(self) -> bool:
         """Whether its name says that instances of it are stored."""
         return "Storage" in self.name and "Commitment" not in self.name
-
-
-def entity() -> ApplicationEntity:
-    """The application entity with its default settings."""
-    settings = StoreScpSettings.model_construct(
-        **{
-            name: field.default
-            for name, field in StoreScpSettings.model_fields.items()
-            if not field.is_required()
-        }
-    )
-    return application_entity(settings)
 
 
 def default(name: str) -> Any:
@@ -59,24 +45,20 @@ def registered(kinds: frozenset[str]) -> Iterator[Registered]:
 
 
 def sop_classes() -> tuple[list[Registered], list[Registered]]:
-    """Registered SOP classes whose presentation context is accepted, and the rest."""
-    supported = entity().supported_contexts
+    """Registered SOP classes that are taken for storage, and storage that is not."""
     accepted: list[Registered] = []
     rejected: list[Registered] = []
     for entry in registered(_KINDS):
-        proposed = build_context(entry.uid)
-        proposed.context_id = 1
-        (answered,), _ = negotiate_unrestricted([proposed], supported)
-        (accepted if answered.result == 0 else rejected).append(entry)
+        if service_of(entry.uid, private=False) is Service.STORAGE:
+            accepted.append(entry)
+        elif entry.storage:
+            rejected.append(entry)
     return accepted, rejected
 
 
-def verification_syntaxes() -> list[str]:
-    """Transfer syntaxes of Verification, UIDs."""
-    (context,) = (
-        c for c in entity().supported_contexts if c.abstract_syntax == _VERIFICATION
-    )
-    return [str(uid) for uid in context.transfer_syntax]
+def syntaxes(service: Service) -> list[str]:
+    """Transfer syntaxes of Verification or Storage Commitment, UIDs."""
+    return [str(uid) for uid in TRANSFER_SYNTAXES[service] or ()]
 
 
 def name_of(uid: str) -> str:

@@ -50,7 +50,7 @@ RECEIVING = Part(
             "Associations",
             "short",
             "Established now.",
-            (("{{pod}}", f"{_SCP}associations_active{{NS}}"),),
+            (("{{pod}}", f"sum without (worker) ({_SCP}associations_active{{NS}})"),),
         ),
         Panel(
             "Associations by outcome",
@@ -59,12 +59,23 @@ RECEIVING = Part(
             (("{{outcome}}", _rate(f"{_SCP}associations_total", "outcome")),),
         ),
         Panel(
+            "Refused before an association",
+            "cps",
+            "Connections that became none, by reason; probes don't count.",
+            (("{{reason}}", _rate(f"{_SCP}associations_refused_total", "reason")),),
+        ),
+        Panel(
             "C-STORE responses",
             "cps",
             "0000 is success; the others are in the conformance statement.",
             (
                 ("{{status}}", _rate(f"{_SCP}stores_total", "status")),
                 ("same instance again", _rate(f"{_SCP}duplicates_total")),
+                ("same UID, other bytes", _rate(f"{_SCP}conflicts_total")),
+                (
+                    "quarantine: {{reason}}, {{outcome}}",
+                    _rate(f"{_SCP}quarantined_total", "reason, outcome"),
+                ),
             ),
         ),
         Panel(
@@ -89,13 +100,24 @@ RECEIVING = Part(
             "Free space of the spool",
             "bytes",
             "Under storescp.config.spool_min_free_bytes instances are refused.",
-            (("{{pod}}", f"{_SCP}spool_free_bytes{{NS}}"),),
+            (("{{pod}}", f"min without (worker) ({_SCP}spool_free_bytes{{NS}})"),),
         ),
         Panel(
             "Waiting for S3",
             "short",
             "Instances and manifests that are on the volume only.",
-            (("{{pod}}", f"{_SCP}tasks_waiting{{NS}}"),),
+            (("{{pod}}", f"sum without (worker) ({_SCP}tasks_waiting{{NS}})"),),
+        ),
+        Panel(
+            "Age of what waits for S3",
+            "s",
+            "Of the oldest batch whose manifest is not in S3.",
+            (
+                (
+                    "{{pod}}",
+                    f"max without (worker) ({_SCP}spool_oldest_seconds{{NS}})",
+                ),
+            ),
         ),
         Panel(
             "Puts to S3",
@@ -116,7 +138,7 @@ RECEIVING = Part(
             "Instances lost",
             "short",
             "Acknowledged, and gone from the volume. Must be 0.",
-            (("{{pod}}", f"{_SCP}instances_lost_total{{NS}}"),),
+            (("{{pod}}", f"sum without (worker) ({_SCP}instances_lost_total{{NS}})"),),
         ),
     ),
 )

@@ -62,6 +62,8 @@ SOURCES = {
     "intake": "isocenter.operator.intake.metrics",
 }
 """Where each process keeps its metrics."""
+WORKERS = frozenset({"storescp", "tlm-proxy"})
+"""Whose series have a label ``worker`` where there are several."""
 
 
 @cache
@@ -92,7 +94,7 @@ def metrics_reference() -> str:
 
 def _section(process: str) -> str:
     lines = [f"\n## {process}\n"]
-    if process == "tlm-proxy":
+    if process in WORKERS:
         lines.append("With more than one worker each series has a label `worker`.\n")
     lines += ["| metric | type | labels | what it is |", "|---|---|---|---|"]
     for metric in metrics_of(process):

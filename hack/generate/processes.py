@@ -1,12 +1,13 @@
 """The processes, their settings classes, and which settings the chart fills in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from isocenter.core.settings import ProcessSettings
 from isocenter.fetcher.settings import FetcherSettings
 from isocenter.operator.intake.settings import IntakeSettings
 from isocenter.operator.settings import OperatorSettings
-from isocenter.storescp.settings import StoreScpSettings
+from isocenter.storescp.settings import RENAMED, StoreScpSettings
 from isocenter.tlm_proxy.settings import Settings as TlmProxySettings
 
 
@@ -19,12 +20,14 @@ class Process:
         component: its key in values.yaml.
         settings: its settings class.
         filled: settings that the chart sets itself, so `config` does not take them.
+        renamed: earlier names of settings, which `config` still takes.
     """
 
     title: str
     component: str
     settings: type[ProcessSettings]
     filled: frozenset[str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -40,6 +43,7 @@ PROCESSES = (
         filled=frozenset(
             {"bucket", "datastore_id", "spool_dir", "tls_cert_file", "tls_key_file"}
         ),
+        renamed=RENAMED,
     ),
     Process("tlm-proxy", "tlmProxy", TlmProxySettings, frozenset()),
     Process("fetcher", "fetcher", FetcherSettings, frozenset({"bucket", "work_dir"})),

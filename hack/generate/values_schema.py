@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ def values_schema(chart: Path) -> str:
     schema = _object(yaml.safe_load(text), _descriptions(text), ())
     for process in PROCESSES:
         schema["properties"][process.component]["properties"]["config"] = (
-            _config_schema(process.settings.model_json_schema(), process.filled)
+            _config_schema(
+                process.settings.model_json_schema(), process.filled, process.renamed
+            )
         )
     # Helm adds `global` to every chart's values.
     schema["properties"]["global"] = {
@@ -31,12 +34,17 @@ def values_schema(chart: Path) -> str:
     return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _config_schema(schema: dict[str, Any], filled: frozenset[str]) -> dict[str, Any]:
+def _config_schema(
+    schema: dict[str, Any], filled: frozenset[str], renamed: Mapping[str, str]
+) -> dict[str, Any]:
     properties = {
         name: _plain(entry, schema.get("$defs", {}))
         for name, entry in schema["properties"].items()
         if name not in filled
     }
+    for earlier, today in renamed.items():
+        description = f"Earlier name of {today}."
+        properties[earlier] = {**properties[today], "description": description}
     return {
         "type": "object",
         "description": SHARED["config"],

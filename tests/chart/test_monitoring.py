@@ -8,7 +8,7 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from generate.metrics_reference import SOURCES, metrics_of
+from generate.metrics_reference import SOURCES, WORKERS, metrics_of
 from support.rendering import CHART, render, workloads
 
 ON = (
@@ -41,7 +41,7 @@ def monitored():
 def known():
     """Labels of every series by its name."""
     ours = {
-        name: labels | SCRAPED
+        name: labels | SCRAPED | ({"worker"} if process in WORKERS else set())
         for process in SOURCES
         for metric in metrics_of(process)
         for name, labels in metric.series.items()

@@ -129,3 +129,10 @@ def test_the_viewer_is_let_into_a_proxy_that_names_its_peers():
 def test_a_cluster_can_do_without(minimal):
     manifests = render(minimal, sets=("networkPolicy.enabled=false",))
     assert policies(manifests) == {}
+
+
+def test_reports_of_commitment_reach_the_modalities():
+    everything = policies(render(CHART / "ci" / "everything.yaml"))
+    ports = reached(everything["isocenter-storescp"])
+    for port in (104, 2762):
+        assert ports["TCP", port] == [{"ipBlock": {"cidr": "10.20.0.0/16"}}]

@@ -1,11 +1,14 @@
 """The product chart as helm renders it."""
 
+import json
 import re
 
 import pytest
 import yaml
 from generate.processes import PROCESSES
 from support.rendering import CHART, HelmError, environment, render, workloads
+
+from isocenter.storescp.settings import RENAMED
 
 NAMES = {
     "storescp": "isocenter-storescp",
@@ -72,7 +75,7 @@ def test_settings_reach_the_process():
     manifests = render(CHART / "ci" / "everything.yaml")
     env = environment(workloads(manifests)["isocenter-storescp"])
     assert env["STORESCP_AE_TITLE"] == "IMAGING"
-    assert env["STORESCP_PLAIN_PORT"] == "11112"
+    assert env["STORESCP_SCP_PORT"] == "11112"
     assert env["AWS_REGION"] == "eu-west-1"
 
 
@@ -162,8 +165,46 @@ def test_the_store_scp_gets_the_time_and_ports_that_its_settings_ask_for(minimal
     assert pod["terminationGracePeriodSeconds"] == 90
     assert [p["name"] for p in plain["Service"]["ports"]] == ["dicom-tls"]
     changed = rendered(
-        "storescp.config.shutdown_grace_s=300", "storescp.config.plain_port=11112"
+        "storescp.config.shutdown_grace_s=300", "storescp.config.scp_port=11112"
     )
     pod = changed["StatefulSet"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == 345
     assert {p["port"] for p in changed["Service"]["ports"]} == {11112, 11113}
+
+
+@pytest.mark.parametrize(("earlier", "today"), RENAMED.items())
+def test_values_of_an_earlier_chart_still_count(minimal, earlier, today):
+    manifests = render(minimal, sets=(f"storescp.config.{earlier}=50",))
+    env = environment(workloads(manifests)["isocenter-storescp"])
+    assert env[f"STORESCP_{today.upper()}"] == "50"
+    assert f"STORESCP_{earlier.upper()}" not in env
+
+
+def test_a_port_by_its_earlier_name_is_open(minimal):
+    manifests = render(minimal, sets=("storescp.config.plain_port=104",))
+    pod = workloads(manifests)["isocenter-storescp"]
+    assert 104 in {p["containerPort"] for p in pod["spec"]["containers"][0]["ports"]}
+    service = manifests["Service", "isocenter-storescp"]
+    assert 104 in {p["port"] for p in service["spec"]["ports"]}
+    policy = manifests["NetworkPolicy", "isocenter-storescp"]
+    assert 104 in {p["port"] for r in policy["spec"]["ingress"] for p in r["ports"]}
+
+
+def test_an_upgrade_does_not_lock_modalities_out_unasked(tmp_path, minimal):
+    values = yaml.safe_load(minimal.read_text())
+    del values["storescp"]["config"]
+    earlier = tmp_path / "earlier.yaml"
+    earlier.write_text(yaml.safe_dump(values))
+    render(earlier)  # a new installation has no modalities yet
+    with pytest.raises(HelmError, match=r"storescp\.config\.allowed_peers is required"):
+        render(earlier, upgrade=True)
+    render(minimal, upgrade=True)
+
+
+def test_peers_reach_the_process():
+    manifests = render(CHART / "ci" / "everything.yaml")
+    env = environment(workloads(manifests)["isocenter-storescp"])
+    assert json.loads(env["STORESCP_ALLOWED_PEERS"])[0] == {
+        "aeTitle": "CT1",
+        "cidrs": ["10.20.0.0/16"],
+    }

@@ -329,7 +329,7 @@ def test_sealed_batch_becomes_an_import(intake, datastore, s3, bucket, wait_for,
     assert job["spec"] == {
         "datastoreId": datastore,
         "inputS3Uri": f"s3://{bucket}/DICOM/b1-intake/",
-        "outputS3Uri": f"s3://{bucket}/import-output/",
+        "outputS3Uri": f"s3://{bucket}/import-output/b1-intake/",
         "manifestKey": key,
     }
     s3.put_object(Bucket=bucket, Key=key, Body=body)

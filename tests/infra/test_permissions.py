@@ -14,6 +14,11 @@ FRAME, SET = "medical-imaging:GetImageFrame", "medical-imaging:GetImageSet"
 
 MAY = [
     ("Storescp", "s3:PutObject", "{bucket}/DICOM/b1/1.2.dcm", {}),
+    ("Storescp", "s3:PutObject", "{bucket}/quarantine/damaged/0f.dcm", {}),
+    ("Storescp", "s3:GetObject", "{bucket}/DICOM/b1/1.2.dcm", {}),
+    ("Storescp", "s3:GetObject", "{bucket}/import-output/b1/success.ndjson", {}),
+    ("Storescp", "s3:DeleteObject", "{bucket}/quarantine/damaged/0f.dcm", {}),
+    ("Storescp", "s3:ListBucket", "{bucket}", {}),
     ("Storescp", "s3:PutObject", "{bucket}/batches/b1.json", {}),
     ("Storescp", "s3:AbortMultipartUpload", "{bucket}/DICOM/b1/1.2.dcm", {}),
     ("Storescp", "kms:GenerateDataKey", "{key}", {**S3, "objects": "yes"}),
@@ -65,10 +70,9 @@ MAY = [
     ),
 ]
 MAY_NOT = [
-    # a role that writes does not read, and the other way round
-    ("Storescp", "s3:GetObject", "{bucket}/DICOM/b1/1.2.dcm", {}),
+    # a role writes and reads under its own prefixes only
+    ("Storescp", "s3:GetObject", "{bucket}/runs/a/b/request.json", {}),
     ("Storescp", "s3:DeleteObject", "{bucket}/DICOM/b1/1.2.dcm", {}),
-    ("Storescp", "s3:ListBucket", "{bucket}", {}),
     ("Storescp", "s3:PutObject", "{bucket}/runs/x", {}),
     ("Storescp", "s3:PutObject", "{bucket}/import-output/x", {}),
     ("Storescp", "s3:PutObject", "arn:aws:s3:::another/DICOM/1", {}),

@@ -36,7 +36,7 @@ from isocenter_infra.statements import Principal, RolePermissions, Statement
 ROLES: Mapping[str, RolePermissions] = {
     "storescp": RolePermissions(
         principal=Principal.PODS,
-        purpose="DICOM Store SCP: writes instances and batch manifests",
+        purpose="DICOM Store SCP: writes instances, batch manifests and quarantine",
         statements=(
             Statement(
                 sid="WriteBatches",
@@ -45,12 +45,45 @@ ROLES: Mapping[str, RolePermissions] = {
                     "{bucket}/DICOM/*",
                     "{bucket}/batches/*",
                     "{bucket}/metadata/*",
+                    "{bucket}/quarantine/*",
+                ),
+            ),
+            Statement(
+                sid="WhatBecameOfIt",
+                actions=("s3:GetObject",),
+                resources=(
+                    "{bucket}/DICOM/*",
+                    "{bucket}/batches/*",
+                    "{bucket}/import-output/*",
+                ),
+                unseen={
+                    "s3:GetObject": "only when an instance comes a second time or its "
+                    "storage is to be committed"
+                },
+            ),
+            # Of the whole bucket: NOT_FOUND.
+            Statement(
+                sid="ListBatches",
+                actions=("s3:ListBucket",),
+                resources=("{bucket}",),
+                unseen={
+                    "s3:ListBucket": "only when storage is to be committed, and by the "
+                    "quarantine's command line"
+                },
+            ),
+            Statement(
+                sid="Quarantine",
+                actions=("s3:GetObject", "s3:DeleteObject"),
+                resources=("{bucket}/quarantine/*",),
+                unseen=dict.fromkeys(
+                    ("s3:GetObject", "s3:DeleteObject"),
+                    "only by the quarantine's command line, run in the pod",
                 ),
             ),
             Statement(
                 sid="GiveUpMultipart",
                 actions=("s3:AbortMultipartUpload",),
-                resources=("{bucket}/DICOM/*",),
+                resources=("{bucket}/DICOM/*", "{bucket}/quarantine/*"),
                 unseen={
                     "s3:AbortMultipartUpload": "only when an upload in parts fails; "
                     "the tests' instances go in one part"

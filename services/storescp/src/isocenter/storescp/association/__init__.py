@@ -1,0 +1,1 @@
+"""Associations (PS3.8): how they are negotiated, read and ended."""

@@ -1,0 +1,232 @@
+"""Transactions on the volume: accepted is what lies here, whatever is killed.
+
+::
+
+    <folder>/<id>.asked.json     accepted; its instances are not all decided
+    <folder>/<id>.decided.json   decided; the report has yet to reach the peer
+    <folder>/<id>.ended.json     reported or given up; kept to know the Transaction UID
+
+The id comes from the content: ``<AE title and Transaction UID>-<instances>``, both
+digests. So the same request again is the same transaction, and another one under a
+used Transaction UID is found by its name. That other one is answered too, under an id
+that begins with ``again-``. Of several states of one id the last counts:
+each is written, synced, and only then is the one before it removed.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from isocenter.storescp.commitment.request import Reference
+from isocenter.storescp.store import durable
+
+log = logging.getLogger(__name__)
+
+_DIGITS = 32
+
+
+class State(StrEnum):
+    """How far a transaction is; in this order."""
+
+    ASKED = "asked"
+    DECIDED = "decided"
+    ENDED = "ended"
+
+
+_ORDER = tuple(State)
+
+
+class Transaction(BaseModel):
+    """A request and what became of it.
+
+    Attributes:
+        calling_ae: who asked, and is told.
+        called_ae: the AE title that was asked, and tells.
+        again: its Transaction UID was used for other instances before.
+        references: SOP Class UID and SOP Instance UID of each instance; empty once
+            the transaction has ended.
+        failures: Failure Reason by SOP Instance UID, once decided.
+        outcome: for a transaction that has ended, a word about how.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State
+    transaction_uid: str
+    calling_ae: str
+    called_ae: str
+    received_at: datetime
+    digest: str
+    again: bool = False
+    references: tuple[tuple[str, str], ...] = ()
+    failures: Mapping[str, int] = {}
+    decided_at: datetime | None = None
+    outcome: str = ""
+
+    @classmethod
+    def asked(
+        cls,
+        transaction_uid: str,
+        references: tuple[Reference, ...],
+        *,
+        calling_ae: str,
+        called_ae: str,
+        now: datetime,
+    ) -> "Transaction":
+        """A new one."""
+        pairs = tuple((r.sop_class_uid, r.sop_instance_uid) for r in references)
+        lines = "\n".join(sorted(" ".join(pair) for pair in pairs))
+        return cls(
+            state=State.ASKED,
+            transaction_uid=transaction_uid,
+            calling_ae=calling_ae,
+            called_ae=called_ae,
+            received_at=now,
+            digest=_digest(lines),
+            references=pairs,
+        )
+
+    @property
+    def id(self) -> str:
+        """Its name on the volume; equal for equal requests."""
+        return f"{'again-' * self.again}{self.family}-{self.digest}"
+
+    @property
+    def family(self) -> str:
+        """What requests of one AE title under one Transaction UID have in common."""
+        return _digest(f"{self.calling_ae}\n{self.transaction_uid}")
+
+    def decided(self, failures: Mapping[str, int], now: datetime) -> "Transaction":
+        """The same with its report."""
+        update = {"state": State.DECIDED, "failures": failures, "decided_at": now}
+        return self.model_copy(update=update)
+
+    def ended(self, outcome: str) -> "Transaction":
+        """The same with nothing left to do; its instances are not needed any more."""
+        return self.model_copy(
+            update={
+                "state": State.ENDED,
+                "references": (),
+                "failures": {},
+                "outcome": outcome,
+            }
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+class Transactions:
+    """The transactions in one folder; one process writes it.
+
+    Args:
+        folder: made if it is not there.
+        beside: glob, from the folder's grandparent, of the folders in which the other
+            processes of this volume keep theirs, such as ``w*/commitment``.
+    """
+
+    def __init__(self, folder: Path, *, beside: str = "") -> None:
+        self._folder = folder
+        self._beside = beside
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            OSError: the volume's.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.glob("*.part"):
+            path.unlink()
+        durable.sync_folder(self._folder.parent)
+
+    def adopt(self, other: Path) -> int:
+        """Take over the transactions of a process that is gone; answers how many."""
+        if not other.is_dir():
+            return 0
+        moved = [
+            path.replace(self._folder / path.name) for path in other.glob("*.json")
+        ]
+        durable.sync_folder(self._folder)
+        return len(moved)
+
+    def keep(self, transaction: Transaction) -> None:
+        """Write a transaction's state, durably.
+
+        Raises:
+            OSError: the volume's; the state before is still there.
+        """
+        place = _ORDER.index(transaction.state)
+        later = [self._path(transaction.id, state) for state in _ORDER[place + 1 :]]
+        if any(path.exists() for path in later):  # asked again after it had ended
+            for path in later:
+                path.unlink(missing_ok=True)
+            durable.sync_folder(self._folder)
+        content = transaction.model_dump_json().encode()
+        durable.write(self._path(transaction.id, transaction.state), content)
+        durable.sync_folder(self._folder)
+        for state in _ORDER[:place]:
+            self._path(transaction.id, state).unlink(missing_ok=True)
+
+    def _path(self, identity: str, state: State) -> Path:
+        return self._folder / f"{identity}.{state}.json"
+
+    def uses_other_instances(self, transaction: Transaction) -> bool:
+        """Whether its AE title used its Transaction UID for other instances."""
+        return any(
+            not path.name.startswith(transaction.id)
+            for folder in self._folders()
+            for path in folder.glob(f"{transaction.family}-*.json")
+        )
+
+    def _folders(self) -> Iterator[Path]:
+        yield self._folder
+        if self._beside:
+            others = self._folder.parent.parent.glob(self._beside)
+            yield from (folder for folder in others if folder != self._folder)
+
+    def unfinished(self) -> Iterator[Transaction]:
+        """Every transaction that something is left to do for, one at a time.
+
+        A file that can't be read is put aside, with a warning.
+        """
+        found: dict[str, State] = {}
+        for state in _ORDER:
+            for path in self._folder.glob(f"*.{state}.json"):
+                found[path.name.removesuffix(f".{state}.json")] = state
+        for identity, state in found.items():
+            if state is State.ENDED:
+                continue
+            path = self._path(identity, state)
+            try:
+                yield Transaction.model_validate_json(path.read_bytes())
+            except ValidationError:
+                path.rename(path.with_suffix(".damaged"))
+                log.warning(
+                    "a storage commitment request on the volume can't be read; it is"
+                    " put aside, and its sender gets no report",
+                    extra={"file": path.with_suffix(".damaged").name},
+                )
+
+    def forget(self, now: datetime, after: timedelta, most: int) -> int:
+        """Remove those that ended long ago, and the oldest beyond ``most``.
+
+        Returns:
+            How many.
+        """
+        ended = sorted(
+            (path.stat().st_mtime, path)
+            for path in self._folder.glob(f"*.{State.ENDED}.json")
+        )
+        limit = (now - after).timestamp()
+        excess = len(ended) - most
+        old = [path for n, (at, path) in enumerate(ended) if at < limit or n < excess]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)

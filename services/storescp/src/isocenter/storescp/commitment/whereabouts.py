@@ -1,0 +1,219 @@
+"""Finds out what really became of instances: by the index, the manifests, and S3."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol
+
+from isocenter.core.errors import AwsError, DeniedError
+from isocenter.storescp.commitment.decision import Finding
+from isocenter.storescp.commitment.imports import BatchImport, Imports
+from isocenter.storescp.commitment.manifests import Manifests, Search, Stored
+from isocenter.storescp.commitment.objects import Objects
+from isocenter.storescp.commitment.request import Reference
+
+log = logging.getLogger(__name__)
+
+_ASKING_S3 = 8
+"""HeadObject calls at the same time: a request may name 10,000 instances."""
+_COMPRESSED = ".gz"
+STORED = "stored"
+"""The index's word for an instance that is in S3."""
+
+
+class Known(Protocol):
+    """A row of the index."""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID (0008,0018)."""
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID (0008,0016)."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, hexadecimal."""
+
+    @property
+    def bucket(self) -> str:
+        """That the object is, or will be, in."""
+
+    @property
+    def key(self) -> str:
+        """Of the object."""
+
+    @property
+    def batch(self) -> str:
+        """Batch id."""
+
+    @property
+    def state(self) -> str:
+        """``STORED``, or another word while it is not in S3."""
+
+    @property
+    def object_sha256(self) -> str:
+        """Of the object, hexadecimal; empty if it is not known."""
+
+    @property
+    def time(self) -> float:
+        """When this was written, POSIX time."""
+
+
+class Index(Protocol):
+    """What this pod acknowledged; ``store.index``."""
+
+    def find(self, sop_instance_uid: str) -> Sequence[Known]:
+        """Every version of an instance."""
+
+
+class Whereabouts:
+    """What became of instances.
+
+    Args:
+        index: of this pod.
+        objects: S3.
+        manifests: of all pods.
+        imports: given, an instance is committed when HealthImaging imported it, and
+            not before.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        objects: Objects,
+        manifests: Manifests,
+        imports: Imports | None = None,
+    ) -> None:
+        self._index = index
+        self._objects = objects
+        self._manifests = manifests
+        self._imports = imports
+        self._threads = ThreadPoolExecutor(_ASKING_S3, "commitment-s3")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def look(
+        self, references: Iterable[Reference], asked_at: datetime, search: Search
+    ) -> Mapping[str, Finding]:
+        """What is known now, by SOP Instance UID.
+
+        Args:
+            references: the instances.
+            asked_at: when their sender asked.
+            search: of this transaction.
+        """
+        found: dict[str, Finding] = {}
+        there: dict[str, Stored] = {}
+        unknown: dict[str, Reference] = {}
+        for reference in references:
+            rows = self._index.find(reference.sop_instance_uid)
+            if not rows:
+                unknown[reference.sop_instance_uid] = reference
+            elif any(row.state != STORED for row in rows):
+                found[reference.sop_instance_uid] = _of_class(reference, rows)
+            else:
+                latest = max(rows, key=lambda row: row.time)
+                there[reference.sop_instance_uid] = _stored(latest)
+                found[reference.sop_instance_uid] = _of_class(reference, [latest])
+        self._ask_manifests(unknown, asked_at, search, found, there)
+        pending = [there[uid] for uid in there if found[uid] is Finding.PENDING]
+        found.update(self._verified(pending))
+        return found
+
+    def _ask_manifests(
+        self,
+        unknown: Mapping[str, Reference],
+        asked_at: datetime,
+        search: Search,
+        found: dict[str, Finding],
+        there: dict[str, Stored],
+    ) -> None:
+        if not unknown:
+            return
+        found.update(dict.fromkeys(unknown, Finding.UNKNOWN))
+        try:
+            named = self._manifests.find(unknown, asked_at, search)
+        except AwsError as error:
+            _report(error)
+            found.update(dict.fromkeys(unknown, Finding.UNSURE))
+            return
+        for uid, stored in named.items():
+            there[uid] = stored
+            found[uid] = _of_class(unknown[uid], [stored])
+
+    def _verified(self, stored: Sequence[Stored]) -> Mapping[str, Finding]:
+        """What S3 itself says of instances that ought to be there."""
+        if self._imports is None:
+            answers = self._threads.map(self._in_s3, stored)
+        else:
+            batches = list(dict.fromkeys((s.bucket, s.batch) for s in stored))
+            outputs = dict(
+                zip(batches, self._threads.map(self._import_of, batches), strict=True)
+            )
+            answers = (_imported(s, outputs[s.bucket, s.batch]) for s in stored)
+        return {
+            s.sop_instance_uid: answer
+            for s, answer in zip(stored, answers, strict=True)
+        }
+
+    def _in_s3(self, stored: Stored) -> Finding:
+        try:
+            sha256 = self._objects.sha256(stored.bucket, stored.key)
+        except AwsError as error:
+            _report(error)
+            return Finding.UNSURE
+        if sha256 is None:
+            return Finding.UNKNOWN
+        if sha256 and stored.sha256 and sha256 != stored.sha256:
+            log.error(
+                "an object in S3 has other bytes than were acknowledged",
+                extra={"key": stored.key, "sop_instance_uid": stored.sop_instance_uid},
+            )
+            return Finding.SPOILED
+        return Finding.COMMITTED
+
+    def _import_of(self, place: tuple[str, str]) -> BatchImport | None:
+        try:
+            return self._imports.of(*place) if self._imports else None
+        except AwsError as error:
+            _report(error)
+            return None
+
+
+def _imported(stored: Stored, output: BatchImport | None) -> Finding:
+    return Finding.UNSURE if output is None else output.finding(stored.key)
+
+
+def _of_class(
+    reference: Reference, rows: Sequence[Known] | Sequence[Stored]
+) -> Finding:
+    same = any(row.sop_class_uid == reference.sop_class_uid for row in rows)
+    return Finding.PENDING if same else Finding.CONFLICT
+
+
+def _stored(row: Known) -> Stored:
+    return Stored(
+        sop_instance_uid=row.sop_instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        # Compressed, the object has other bytes than the file.
+        sha256=row.object_sha256
+        or ("" if row.key.endswith(_COMPRESSED) else row.sha256),
+        bucket=row.bucket,
+        key=row.key,
+        batch=row.batch,
+    )
+
+
+def _report(error: AwsError) -> None:
+    denied = isinstance(error, DeniedError)
+    log.log(
+        logging.ERROR if denied else logging.WARNING,
+        "storage commitment waits: S3 could not be asked%s",
+        "; the role needs s3:GetObject and s3:ListBucket" if denied else "",
+        extra={"error": str(error)},
+    )

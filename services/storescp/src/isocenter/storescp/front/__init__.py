@@ -1,0 +1,1 @@
+"""What happens before an association exists: accept, TLS, A-ASSOCIATE-RQ, answer."""

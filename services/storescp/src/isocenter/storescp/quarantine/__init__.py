@@ -1,0 +1,1 @@
+"""What came but can't be stored: kept apart, with the reason, until someone decides."""

@@ -1,0 +1,162 @@
+"""What other processes left on the volume: earlier layouts, and workers that are gone.
+
+Before there were workers, batches lay directly in the volume's folder, and each
+instance had a record beside it: ``<uid>.dcm`` with ``<uid>.json``, which became
+``<uid>.put.json`` once S3 had the object; without a record it was not acknowledged.
+A folder is moved first, and converted where it is; a conversion that is killed goes on
+at the next start.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from isocenter.core.batch import StoredInstance
+from isocenter.storescp.batches import ID_PREFIX
+from isocenter.storescp.store import durable
+from isocenter.storescp.store.journal import FILE_NAME as JOURNAL
+from isocenter.storescp.store.journal import Journal
+from isocenter.storescp.store.names import SUFFIX, SpoolName
+from isocenter.storescp.store.spool import (
+    BATCH,
+    MANIFEST,
+    WORKER_PREFIX,
+    Spool,
+    take_lock,
+)
+
+log = logging.getLogger(__name__)
+
+_OTHERS = ("quarantine", "commitment")
+"""Folders of a worker beside its batches; their files' names are the same for all."""
+_RECORD, _PUT = ".json", ".put.json"
+
+
+def take_over(spool: Spool, workers: int) -> None:
+    """Move into ``spool`` what no configured worker owns; for worker 0 to do.
+
+    Args:
+        spool: prepared, and of worker 0.
+        workers: how many are configured.
+
+    Raises:
+        OSError: the volume's.
+    """
+    for folder in sorted(spool.volume.iterdir()):
+        number = folder.name.removeprefix(WORKER_PREFIX)
+        if (
+            folder.name.startswith(WORKER_PREFIX)
+            and number.isdecimal()
+            and int(number) >= workers
+        ):
+            _take(folder, spool)
+    if any(_batches(spool.volume)):
+        _take(spool.volume, spool)
+
+
+def _batches(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.startswith(ID_PREFIX) and path.is_dir()
+    )
+
+
+def _take(folder: Path, spool: Spool) -> None:
+    """Move what is in a folder, unless the process that it belonged to still runs."""
+    try:
+        lock = take_lock(folder)
+    except BlockingIOError:
+        log.warning("%s is in use by another process: left alone", folder.name)
+        return
+    try:
+        for batch in _batches(folder):
+            log.info("batch taken over", extra={"batch": batch.name})
+            batch.rename(spool.root / batch.name)
+        for other in _OTHERS:
+            _merge(folder / other, spool.root / other)
+        durable.sync_folder(spool.root)
+        for part in _entries(folder / "incoming"):
+            part.unlink()
+        durable.sync_folder(folder)
+    finally:
+        os.close(lock)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move files, and those of folders; what describes a file goes before it."""
+    entries = sorted(_entries(source), key=lambda path: path.suffix == SUFFIX)
+    if not entries:
+        return
+    target.mkdir(exist_ok=True)
+    for path in entries:
+        if path.is_dir():
+            _merge(path, target / path.name)
+        else:
+            path.rename(target / path.name)
+    durable.sync_folder(target)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def convert(folder: Path) -> None:
+    """Bring a batch's folder to today's layout; one that has it is left as it is.
+
+    Raises:
+        OSError: the volume's.
+    """
+    names = {path.name for path in folder.iterdir()} - {BATCH, MANIFEST, JOURNAL}
+    put = sorted(name for name in names if name.endswith(_PUT))
+    records = sorted(
+        name for name in names if name.endswith(_RECORD) and name not in put
+    )
+    journal = Journal(folder)
+    _convert_put([folder / name for name in put], journal)
+    for name in records:
+        _convert_record(folder, name.removesuffix(_RECORD))
+    for name in names:
+        if name.endswith(SUFFIX) and "~" not in name:
+            # Without a record: never acknowledged. With one, it has another name now.
+            (folder / name).unlink(missing_ok=True)
+
+
+def _convert_put(records: list[Path], journal: Journal) -> None:
+    instances = [instance for record in records if (instance := _read(record))]
+    if instances:
+        journal.add([(str(_name(instance)), instance) for instance in instances])
+    for record in records:
+        record.unlink()
+
+
+def _convert_record(folder: Path, uid: str) -> None:
+    record, file = folder / (uid + _RECORD), folder / (uid + SUFFIX)
+    instance = _read(record)
+    if instance is not None and file.exists():
+        received = instance.received_at.timestamp()
+        os.utime(file, (received, received))
+        file.rename(folder / f"{_name(instance)}{SUFFIX}")
+        durable.sync_folder(folder)
+    record.unlink()
+
+
+def _read(record: Path) -> StoredInstance | None:
+    try:
+        return StoredInstance.model_validate_json(record.read_bytes())
+    except ValidationError:
+        log.error(  # noqa: TRY400 - pydantic's text quotes the record
+            "a damaged record on the volume is passed over",
+            extra={"batch": record.parent.name},
+        )
+        return None
+
+
+def _name(instance: StoredInstance) -> SpoolName:
+    return SpoolName(
+        sop_instance_uid=instance.sop_instance_uid,
+        sha256=instance.sha256,
+        calling_ae=instance.calling_ae.encode("ascii", "replace").decode()[:16],
+    )

@@ -1,0 +1,1 @@
+"""Several processes that receive on the same ports, as one service."""

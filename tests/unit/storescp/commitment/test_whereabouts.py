@@ -1,0 +1,148 @@
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from isocenter.storescp.batches import batch_id
+from isocenter.storescp.commitment.decision import Finding
+from isocenter.storescp.commitment.imports import Imports
+from isocenter.storescp.commitment.manifests import Manifests, Search
+from isocenter.storescp.commitment.objects import Objects
+from isocenter.storescp.commitment.request import Reference
+from isocenter.storescp.commitment.whereabouts import Whereabouts
+
+UID = "1.2.1"
+
+
+@pytest.fixture
+def look(s3, index, make):
+    """What is found out about one instance."""
+    made = []
+
+    def ask(sop_class=make.CT, *, imported=False, search=None):
+        objects = Objects(s3)
+        whereabouts = Whereabouts(
+            index,
+            objects,
+            Manifests(objects, make.BUCKET, "batches/", timedelta(hours=24)),
+            Imports(objects, "import-output/") if imported else None,
+        )
+        made.append(whereabouts)
+        reference = Reference(sop_class, UID)
+        found = whereabouts.look([reference], make.NOW, search or Search())
+        assert set(found) == {UID}
+        return found[UID]
+
+    yield ask
+    for whereabouts in made:
+        whereabouts.close()
+
+
+def test_committed_is_what_s3_has_with_the_bytes_of_the_acknowledgement(
+    look, index, s3
+):
+    s3.put(index.add(UID, b"a file").key, b"a file")
+    assert look() is Finding.COMMITTED
+
+
+def test_an_index_alone_commits_nothing(look, index):
+    index.add(UID)
+    assert look() is Finding.UNKNOWN
+
+
+def test_other_bytes_in_s3_are_not_committed(look, index, s3, caplog):
+    s3.put(index.add(UID, b"a file").key, b"another")
+    assert look() is Finding.SPOILED
+    assert "other bytes" in caplog.text
+
+
+def test_an_object_without_a_digest_of_the_whole_is_believed_to_be_there(
+    look, index, s3, monkeypatch
+):
+    s3.put(index.add(UID, b"a file").key, b"a file")
+    parts = {"ChecksumSHA256": "c2hhMjU2-3", "ChecksumType": "COMPOSITE"}
+    monkeypatch.setattr(s3, "head_object", lambda **request: parts)
+    assert look() is Finding.COMMITTED
+
+
+def test_a_compressed_object_has_another_digest(look, index, s3):
+    row = index.add(UID, b"a file")
+    row.key += ".gz"
+    s3.put(row.key, b"compressed")
+    assert look() is Finding.COMMITTED
+    row.object_sha256 = hashlib.sha256(b"otherwise").hexdigest()
+    assert look() is Finding.SPOILED
+
+
+def test_what_is_on_the_volume_only_waits(look, index):
+    index.add(UID, state="spooled")
+    assert look() is Finding.PENDING
+
+
+def test_every_version_must_be_in_s3(look, index, s3):
+    s3.put(index.add(UID, b"one", batch="b1").key, b"one")
+    index.add(UID, b"two", batch="b2", state="spooled")
+    assert look() is Finding.PENDING
+
+
+def test_the_latest_version_counts(look, index, s3):
+    s3.put(index.add(UID, b"one", batch="b1").key, b"one")
+    index.add(UID, b"two", batch="b2")
+    assert look() is Finding.UNKNOWN
+
+
+def test_another_sop_class_is_a_conflict(look, index, s3, make):
+    s3.put(index.add(UID, b"a file").key, b"a file")
+    assert look(make.MR) is Finding.CONFLICT
+
+
+def test_what_another_receiver_stored_is_found_by_its_manifest(look, s3, make):
+    batch = batch_id(make.NOW, "aa")
+    instance = (make.CT, UID, b"a file")
+    assert look() is Finding.UNKNOWN
+    s3.put(f"batches/{batch}.json", make.manifest(batch, instance))
+    assert look() is Finding.UNKNOWN  # removed since
+    s3.put(f"DICOM/{batch}/{UID}.dcm", b"a file")
+    assert look() is Finding.COMMITTED
+    assert look(make.MR) is Finding.CONFLICT
+
+
+def test_s3_away_is_not_an_answer(look, index, s3, caplog):
+    s3.away = True
+    assert look() is Finding.UNSURE
+    index.add(UID)
+    assert look() is Finding.UNSURE
+    assert "could not be asked" in caplog.text
+
+
+def test_what_a_manifest_named_is_not_forgotten_while_s3_is_away(look, s3, make):
+    batch, search = batch_id(make.NOW, "aa"), Search()
+    s3.put(f"batches/{batch}.json", make.manifest(batch, (make.CT, UID, b"a file")))
+    assert look(search=search) is Finding.UNKNOWN
+    s3.put(f"DICOM/{batch}/{UID}.dcm", b"a file")
+    assert look(search=search) is Finding.COMMITTED
+
+
+def test_imported_asks_healthimaging_s_output_and_not_the_object(look, index, s3):
+    row = index.add(UID)
+    assert look(imported=True) is Finding.PENDING
+    s3.put("import-output/b1/j/SUCCESS/success.ndjson", {"inputFile": row.key})
+    assert look(imported=True) is Finding.COMMITTED
+    s3.away = True
+    assert look(imported=True) is Finding.UNSURE
+
+
+def test_many_instances_are_looked_at_at_once(s3, index, make):
+    objects = Objects(s3)
+    whereabouts = Whereabouts(
+        index, objects, Manifests(objects, make.BUCKET, "batches/", timedelta(hours=1))
+    )
+    references = []
+    for number in range(2_000):
+        uid = f"1.2.{number}"
+        s3.put(index.add(uid, b"x").key, b"x")
+        references.append(Reference(make.CT, uid))
+    found = whereabouts.look(references, make.NOW, Search())
+    whereabouts.close()
+    assert set(found.values()) == {Finding.COMMITTED}
+    assert len(found) == 2_000
