@@ -18,7 +18,7 @@ from support.local_aws import BUCKET
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("libs/core", "services", "operator", "pipeline")
 SERVICES = ("medical-imaging", "s3", "sagemaker", "sqs")
-OWN = {"search"}
+OWN = {"list_objects", "search"}
 """Methods of the product's own objects and patterns that a boto3 client has too."""
 TRANSFERS = {"upload_file": "put_object", "upload_fileobj": "put_object"}
 """boto3's own methods, and the operation that they come down to."""
@@ -49,6 +49,7 @@ REQUESTS = {
     },
     ("s3", "delete_object"): OBJECT,
     ("s3", "get_object"): OBJECT,
+    ("s3", "head_object"): OBJECT,
     ("s3", "list_objects_v2"): {"Bucket": BUCKET, "Prefix": "absent/"},
     ("s3", "put_object"): OBJECT | {"Body": b"{}", "ChecksumAlgorithm": "SHA256"},
     ("sagemaker", "create_pipeline"): PIPELINE | {"ClientRequestToken": "s" * 32},

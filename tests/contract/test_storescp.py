@@ -196,4 +196,4 @@ def test_nothing_acknowledged_is_lost_while_s3_is_away(
     with scp():
         stored_as_sent(sealed({uid(file) for file in files}), files)
     left = {p.name for p in (tmp_path / "spool").rglob("*") if p.is_file()}
-    assert left <= {"lock", "index.sqlite", "index.sqlite.lock"}
+    assert left <= {"lock", "reserve", "index.sqlite", "index.sqlite.lock"}
