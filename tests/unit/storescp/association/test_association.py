@@ -26,6 +26,7 @@ from support.dimse_sender import (
 
 from isocenter.core.errors import MalformedError
 from isocenter.storescp.association.reader import BUFFER_BYTES, Patience
+from isocenter.storescp.dimse.telling import MOST_TOLD
 from isocenter.storescp.status import StoreRefusedError, StoreStatus
 
 DATA = random.Random(6).randbytes(700_001)
@@ -110,6 +111,17 @@ def test_a_refused_instance_is_read_to_its_end_and_the_next_is_taken(
     assert list(store.kept) == ["1.2.4"]
 
 
+def test_of_many_refused_requests_some_are_logged(connect, store, caplog):
+    store.open_error = StoreRefusedError(StoreStatus.OUT_OF_RESOURCES, "full")
+    sender = connect()
+    for number in range(MOST_TOLD + 20):
+        assert sender.store("1.2.3", b"x", number) == 0xA700
+    lines = [r for r in caplog.records if r.message == "instance not stored"]
+    assert len(lines) == MOST_TOLD
+    assert {r.calling_ae for r in lines} == {"SENDER"}
+    assert "only counted" in caplog.records[-1].message
+
+
 def test_the_response_repeats_the_request_and_names_the_element(connect, store):
     store.finish_error = StoreRefusedError(
         StoreStatus.DATA_SET_MISMATCH, "differs", offending=0x00080018
@@ -143,7 +155,7 @@ UNANSWERABLE = [
 
 @pytest.mark.parametrize(("name", "context", "command", "status"), UNANSWERABLE)
 def test_other_operations_are_refused_and_the_association_goes_on(
-    connect, name, context, command, status
+    connect, name, context, command, status, caplog
 ):
     sender = connect()
     whole = {0x0002: CT, 0x0110: 5, 0x0800: 1} | command
@@ -151,6 +163,8 @@ def test_other_operations_are_refused_and_the_association_goes_on(
     answer = sender.read()
     assert answer.status == status
     assert answer.us(0x0100) == command[0x0100] | 0x8000
+    (line,) = [r for r in caplog.records if r.message == "request refused"]
+    assert (line.calling_ae, line.dicom_status) == ("SENDER", f"{status:04X}")
     assert sender.echo() == 0
 
 

@@ -126,12 +126,13 @@ def test_no_report_by_a_context_that_was_not_accepted(connect):
     assert sender.release()
 
 
-def test_information_without_bound_is_refused_unread(connect):
-    service = Commitment()
+def test_information_without_bound_is_cut_where_the_service_sees_it(connect):
+    service = Commitment(status=0x0213, context_id=99)
     sender = connect(contexts=CONTEXTS, action=service)
-    ask(sender, bytes(MAX_INFORMATION_BYTES + 1))
+    ask(sender, bytes(MAX_INFORMATION_BYTES + 100_000))
     assert sender.read().status == 0x0213
-    assert not service.requests
+    (request,) = service.requests
+    assert len(request.information) == MAX_INFORMATION_BYTES + 1
     assert sender.release()
 
 

@@ -130,6 +130,26 @@ def test_a_peer_that_takes_nothing_is_given_up(plain):
     assert time.monotonic() - started < 3
 
 
+def test_a_peer_that_takes_a_little_at_a_time_is_given_up(plain):
+    transport, peer = plain
+    stop = threading.Event()
+
+    def sip():
+        while not stop.wait(0.02):
+            peer.recv(64 * 1024)
+
+    sipping = threading.Thread(target=sip)
+    sipping.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(OSError):
+            transport.send(bytes(64 * 1024 * 1024))
+        assert time.monotonic() - started < 3
+    finally:
+        stop.set()
+        sipping.join(5)
+
+
 @pytest.mark.parametrize("limit", [0, 128, 1000, 131072])
 @pytest.mark.parametrize("size", [0, 2, 122, 123 * 2, 200_000])
 def test_fragments_keep_to_the_peers_maximum(limit, size):

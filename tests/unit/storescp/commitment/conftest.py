@@ -134,7 +134,9 @@ class FakeIndex:
     def find(self, sop_instance_uid):
         return self.rows.get(sop_instance_uid, [])
 
-    def add(self, uid, body=b"a file", *, state="stored", sop_class=CT, batch="b1"):
+    def add(
+        self, uid, body=b"a file", *, state="stored", sop_class=CT, batch="b1", place=""
+    ):
         row = SimpleNamespace(
             time=len(self.rows.get(uid, [])),
             object_sha256="",
@@ -145,6 +147,7 @@ class FakeIndex:
             key=f"DICOM/{batch}/{uid}.dcm",
             batch=batch,
             state=state,
+            place=place,
         )
         self.rows.setdefault(uid, []).append(row)
         return row

@@ -9,6 +9,7 @@ from isocenter.storescp.commitment.decision import Finding, Patience
 from isocenter.storescp.commitment.delivery import Courier
 from isocenter.storescp.commitment.report_scu import NotReportedError
 from isocenter.storescp.commitment.service import CommitmentService, Terms
+from isocenter.storescp.commitment.standard import MAX_INFORMATION_BYTES
 from isocenter.storescp.commitment.transactions import Transactions
 
 
@@ -291,3 +292,85 @@ def test_many_ask_at_once(parts, make):
         thread.join()
     eventually(lambda: service.waiting() == 0)
     assert [len(a.reports) for a in associations] == [5] * 8
+
+
+def test_what_is_too_large_is_refused_and_told(parts, make, association, caplog):
+    service = parts.start()
+    request = make.request(information=bytes(MAX_INFORMATION_BYTES + 1))
+    assert service.action(request, association).status == 0x0213
+    (record,) = caplog.records
+    assert (record.calling_ae, record.dicom_status) == ("CT1", "0213")
+
+
+def test_nothing_is_decided_while_it_stops(parts, make, association, monkeypatch):
+    """The index is closed then, and knows of no instance."""
+    parts.whereabouts.findings = {"1.2.4": Finding.PENDING}
+    service = parts.start()
+    ask(service, make.request(), association)
+    service.stop(5)
+    looking, closed = threading.Event(), threading.Event()
+
+    def look(references, asked_at, search):
+        looking.set()
+        assert closed.wait(5)
+        return {r.sop_instance_uid: Finding.UNKNOWN for r in references}
+
+    monkeypatch.setattr(parts.whereabouts, "look", look)
+    monkeypatch.setattr(parts.whereabouts, "close", closed.set)
+    parts.time += timedelta(seconds=1000)
+    again = parts.start()
+    assert looking.wait(5)
+    again.stop(5)
+    assert parts.files() == ["asked.json"]
+
+
+def test_asked_a_thousand_times_it_is_reported_once_on_an_association(
+    parts, make, association
+):
+    parts.whereabouts.findings = {"1.2.4": Finding.PENDING}
+    service = parts.start()
+    for _ in range(1_000):
+        assert ask(service, make.request(), association).status == 0
+    (opened,) = service._open.values()
+    assert len(opened.delivery.routes) == 1
+    parts.whereabouts.findings = {"1.2.4": Finding.COMMITTED}
+    eventually(lambda: service.waiting() == 0)
+    assert len(association.reports) == 1
+
+
+def test_one_peer_does_not_take_all_the_room(parts, make, association, monkeypatch):
+    monkeypatch.setattr(service_module, "_MOST_TRANSACTIONS", 4)
+    parts.whereabouts.findings = {"1.2.4": Finding.PENDING}
+    service = parts.start()
+    answers = [
+        ask(service, make.request(transaction_uid=f"1.2.{n}"), association).status
+        for n in range(3)
+    ]
+    assert answers == [0, 0, 0x0213]
+    peer = type(make.PEER)("192.0.2.8", 1, "MR1", "S3SCP", None)
+    other = make.association(peer=peer)
+    assert ask(service, make.request(peer=peer), other).status == 0
+
+
+def test_a_peer_that_hangs_does_not_hold_up_the_reports_of_others(parts, make):
+    parts.whereabouts.findings = {"1.2.4": Finding.COMMITTED}
+    service = parts.start()
+    let_go = threading.Event()
+
+    class Hanging(type(make.association())):
+        def send_event_report(self, report, timeout_s):
+            let_go.wait(10)
+            return 0
+
+    for number in range(6):
+        request = make.request(transaction_uid=f"1.2.3.{number}")
+        ask(service, request, Hanging())
+    peer = type(make.PEER)("192.0.2.8", 1, "MR1", "S3SCP", None)
+    other = make.association(peer=peer)
+    ask(service, make.request(peer=peer), other)
+    try:
+        eventually(lambda: other.reports)
+        assert service.waiting() == 6
+    finally:
+        let_go.set()
+    eventually(lambda: service.waiting() == 0)

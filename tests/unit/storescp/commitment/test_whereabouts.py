@@ -2,6 +2,7 @@ import hashlib
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from isocenter.storescp.batches import batch_id
 from isocenter.storescp.commitment.decision import Finding
@@ -15,7 +16,7 @@ UID = "1.2.1"
 
 
 @pytest.fixture
-def look(s3, index, make):
+def look(s3, index, make, tmp_path):
     """What is found out about one instance."""
     made = []
 
@@ -23,6 +24,7 @@ def look(s3, index, make):
         objects = Objects(s3)
         whereabouts = Whereabouts(
             index,
+            tmp_path,
             objects,
             Manifests(objects, make.BUCKET, "batches/", timedelta(hours=24)),
             Imports(objects, "import-output/") if imported else None,
@@ -74,15 +76,39 @@ def test_a_compressed_object_has_another_digest(look, index, s3):
     assert look() is Finding.SPOILED
 
 
-def test_what_is_on_the_volume_only_waits(look, index):
-    index.add(UID, state="spooled")
+@pytest.fixture
+def spooled(index, tmp_path):
+    """Add what is on the volume, and in the index as that."""
+
+    def add(*args, **named):
+        (tmp_path / "file").write_bytes(b"")
+        return index.add(UID, *args, state="spooled", place="file", **named)
+
+    return add
+
+
+def test_what_is_on_the_volume_only_waits(look, spooled):
+    spooled()
     assert look() is Finding.PENDING
 
 
-def test_every_version_must_be_in_s3(look, index, s3):
+def test_every_version_must_be_in_s3(look, index, s3, spooled):
     s3.put(index.add(UID, b"one", batch="b1").key, b"one")
-    index.add(UID, b"two", batch="b2", state="spooled")
+    spooled(b"two", batch="b2")
     assert look() is Finding.PENDING
+
+
+def test_of_what_has_left_the_volume_s3_is_asked(look, spooled, s3, tmp_path):
+    """A kill may lose the index's row that says so."""
+    row = spooled(b"a file")
+    (tmp_path / row.place).unlink()
+    assert look() is Finding.UNKNOWN
+    s3.put(row.key, b"a file")
+    assert look() is Finding.COMMITTED
+    row.key += ".gz"
+    row.object_sha256 = row.sha256  # as the index has it until the object is put
+    s3.put(row.key, b"compressed")
+    assert look() is Finding.COMMITTED
 
 
 def test_the_latest_version_counts(look, index, s3):
@@ -132,17 +158,57 @@ def test_imported_asks_healthimaging_s_output_and_not_the_object(look, index, s3
     assert look(imported=True) is Finding.UNSURE
 
 
-def test_many_instances_are_looked_at_at_once(s3, index, make):
+@pytest.fixture
+def many(s3, index, make, tmp_path):
+    """Whereabouts, and 2,000 instances that S3 has."""
     objects = Objects(s3)
     whereabouts = Whereabouts(
-        index, objects, Manifests(objects, make.BUCKET, "batches/", timedelta(hours=1))
+        index,
+        tmp_path,
+        objects,
+        Manifests(objects, make.BUCKET, "batches/", timedelta(hours=1)),
     )
     references = []
     for number in range(2_000):
         uid = f"1.2.{number}"
         s3.put(index.add(uid, b"x").key, b"x")
         references.append(Reference(make.CT, uid))
-    found = whereabouts.look(references, make.NOW, Search())
+    yield whereabouts, references
     whereabouts.close()
+
+
+def test_many_instances_are_looked_at_at_once(many, make):
+    whereabouts, references = many
+    found = whereabouts.look(references, make.NOW, Search())
     assert set(found.values()) == {Finding.COMMITTED}
     assert len(found) == 2_000
+
+
+def test_s3_away_is_told_once_and_not_asked_for_each_instance(many, make, s3, caplog):
+    whereabouts, references = many
+    s3.away = True
+    found = whereabouts.look(references, make.NOW, Search())
+    assert set(found.values()) == {Finding.UNSURE}
+    assert len(s3.asked) < 50
+    assert len(caplog.records) == 1
+
+
+def test_some_that_always_fail_do_not_keep_the_others_from_an_answer(
+    many, make, s3, monkeypatch
+):
+    whereabouts, references = many
+    head = s3.head_object
+
+    def first_are_denied(**request):
+        if int(request["Key"].split(".")[-2]) < 40:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "HeadObject")
+        return head(**request)
+
+    monkeypatch.setattr(s3, "head_object", first_are_denied)
+    left = references
+    for _ in range(200):
+        found = whereabouts.look(left, make.NOW, Search())
+        left = [r for r in left if found[r.sop_instance_uid] is not Finding.COMMITTED]
+        if len(left) == 40:
+            break
+    assert len(left) == 40

@@ -62,7 +62,6 @@ def test_a_failed_task_waits_while_others_go_on():
     backlog.add(first)
     taken = backlog.take()
     assert backlog.put_back(taken) == 0.5
-    backlog.done(taken)
     assert len(backlog) == 1
     backlog.add(second)
     assert backlog.take() == second
@@ -75,7 +74,6 @@ def test_hurry_and_empty():
     backlog.add(Task("manifest", "b"))
     taken = backlog.take()
     backlog.put_back(taken)
-    backlog.done(taken)
     assert not backlog.wait_empty(0)
     backlog.hurry()
     taken = backlog.take()
@@ -167,3 +165,39 @@ def test_a_volume_that_is_away_is_tried_again(monkeypatch):
     backlog = Backlog(volume)
     backlog.add_found("b", 1)
     assert carry_out(backlog, volume) == ["1.1"]
+
+
+def test_a_folder_that_cannot_be_read_stops_no_other(monkeypatch):
+    monkeypatch.setattr("isocenter.storescp.store.backlog._AWAY_S", 0)
+    volume = Volume({"b1": ["1.1"], "b2": ["2.1"]})
+    whole = volume.waiting
+
+    def waiting(batch):
+        if batch == "b1":
+            raise OSError(5, "Input/output error")
+        return whole(batch)
+
+    volume.waiting = waiting
+    backlog = Backlog(volume)
+    for batch in volume.batches:
+        backlog.add_found(batch, 1)
+    timer = threading.Timer(5, backlog.close)
+    timer.start()
+    taken = backlog.take()
+    timer.cancel()
+    assert taken == Task("instance", "b2", "2.1")
+
+
+def test_a_listing_under_way_may_find_something():
+    volume = Volume(quarantine=[("mismatch", "1")])
+    backlog = Backlog(volume)
+    whole, empty = volume.quarantined, []
+
+    def quarantined():
+        empty.append(backlog.wait_empty(0))
+        return whole()
+
+    volume.quarantined = quarantined
+    backlog.add_quarantine()
+    assert carry_out(backlog, volume) == ["1"]
+    assert empty == [False]

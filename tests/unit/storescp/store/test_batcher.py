@@ -179,3 +179,25 @@ def test_a_claim_is_not_waited_for_for_ever(spool, monkeypatch):
         raise AssertionError("claimed twice")
     with bench.batcher.claim("1.1"):
         pass
+
+
+def test_other_bytes_get_a_key_of_their_own_though_the_first_failed(spool):
+    """S3 may carry out a PUT late that seemed to fail: it must hit nothing else."""
+    bench = Bench(spool)
+    names = []
+
+    def send(sha256, *, kept):
+        def write(_batch, name):
+            names.append(name)
+            if not kept:
+                raise OSError(5, "no answer")
+            return record("1.1", 100), True
+
+        with bench.batcher.claim("1.1"):
+            bench.batcher.add(Arrival("1.1", sha256, 100, "SCU"), write)
+
+    with pytest.raises(OSError, match="no answer"):
+        send("ab" * 32, kept=False)
+    send("cd" * 32, kept=True)
+    send("ab" * 32, kept=True)
+    assert [name.stem for name in names] == ["1.1", "1.1-" + "cd" * 8, "1.1"]

@@ -171,6 +171,16 @@ def test_the_same_bytes_again_are_one_file_in_quarantine(store):
     assert store.spool.usage.bytes == file.stat().st_size
 
 
+def test_a_full_quarantine_is_told_once_and_not_for_each_instance(store, caplog):
+    store.spool.quarantine.max_bytes = 0
+    for number in range(5):
+        with pytest.raises(StoreRefusedError):
+            store.send(ct(uid=f"1.2.3.{number}"), sop_instance_uid="1.2.9")
+    lines = [r for r in caplog.records if "quarantine is full" in r.message]
+    assert len(lines) == 1
+    assert not list(store.spool.quarantine.waiting())
+
+
 def test_garbage_goes_to_quarantine_and_nothing_at_all_does_not(store):
     sink = store.begin(ct(uid="1.2.3.4"))
     sink.write(memoryview(b"\x08\x00\x16\x00 this is no data set"))

@@ -14,6 +14,7 @@ from isocenter.core.errors import ConfigurationError
 from isocenter.storescp.batches import BatchLimits
 from isocenter.storescp.file_meta import part10_header
 from isocenter.storescp.status import StoreRefusedError
+from isocenter.storescp.store import durable
 from isocenter.storescp.store.journal import Journal
 
 SMALL = BatchLimits(quiet_s=60, max_age_s=60, max_instances=2, max_bytes=10**6)
@@ -249,6 +250,20 @@ class TestTakeOver:
         assert not (tmp_path / "spool" / BATCH).exists()
         assert not list((tmp_path / "spool" / "incoming").iterdir())
 
+    def test_a_damaged_record_takes_no_instance_with_it(
+        self, make_store, earlier, tmp_path
+    ):
+        (tmp_path / "spool" / BATCH / "1.1.json").write_bytes(bytes(20))
+        (batch,) = make_store().drain().values()
+        sent = earlier["acknowledged"]
+        [kept] = [i for i in batch if i.sop_instance_uid == "1.1"]
+        assert (kept.key, kept.sha256, kept.bytes) == (
+            sent.key,
+            sent.sha256,
+            sent.bytes,
+        )
+        assert len(batch) == 3
+
     @pytest.mark.usefixtures("earlier")
     def test_a_fixed_manifest_of_the_earlier_layout(self, make_store, tmp_path):
         folder = tmp_path / "spool" / BATCH
@@ -426,3 +441,48 @@ def test_the_journal_says_each_instance_once(tmp_path):
     assert [found for _, found in journal.read()] == [instance] * 2
     line = (tmp_path / "put.jsonl").read_text().splitlines()[0]
     assert json.loads(line)["name"] == "a"
+
+
+def test_a_batch_that_was_sealed_meanwhile_has_nothing_waiting(store):
+    assert list(store.spool.waiting("b20261123t031500000-gone")) == []
+
+
+def test_what_failed_in_any_way_is_not_in_the_manifest(make_store, instances):
+    store = make_store(durability="object_store")
+    put = store.objects.put
+
+    def broken(*_):
+        raise RuntimeError("not foreseen")
+
+    store.objects.put = broken
+    with pytest.raises(RuntimeError):
+        store.send(next(instances))
+    store.objects.put = put
+    kept = next(instances)
+    store.send(kept)
+    store.batcher.close()
+    [batch] = store.drain().values()
+    assert [i.sop_instance_uid for i in batch] == [kept.SOPInstanceUID]
+
+
+def test_the_folders_of_quarantine_are_durable(store, tmp_path, monkeypatch):
+    synced = []
+    sync = durable.sync_folder
+
+    def failing_once(folder):
+        monkeypatch.setattr(durable, "sync_folder", recording)
+        raise OSError(5, "Input/output error")
+
+    def recording(folder):
+        synced.append(folder)
+        sync(folder)
+
+    monkeypatch.setattr(durable, "sync_folder", failing_once)
+    part = tmp_path / "x.part"
+    part.write_bytes(b"x")
+    keep = store.spool.quarantine.keep
+    with pytest.raises(OSError, match="Input"):
+        keep(part, "ab" * 32, "damaged", {})
+    assert keep(part, "ab" * 32, "damaged", {})
+    root = store.spool.root
+    assert {root, root / "quarantine", root / "quarantine" / "damaged"} <= set(synced)

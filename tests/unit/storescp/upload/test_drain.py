@@ -391,3 +391,64 @@ def test_a_quarantine_that_is_full_keeps_no_more_of_refused_senders(make, sink, 
     with pytest.raises(StoreRefusedError):
         station.send(said="1.2.3.4.5")
     eventually(lambda: len(keys("quarantine/mismatch/")) == 2 * (kept + 1))
+
+
+def test_a_task_put_back_may_be_anothers_at_once(make, monkeypatch):
+    station = make(run=False)
+    station.send()
+    task, retaken = station.work.take(), []
+    put_back = station.work.put_back
+
+    def and_taken_again(task):
+        delay = put_back(task)
+        station.work.hurry()
+        retaken.append(station.work.take())
+        return delay
+
+    monkeypatch.setattr(station.work, "put_back", and_taken_again)
+    station.drain._noted(task, OSError(5, "Input/output error"))
+    assert retaken == [task.again()]
+    assert not station.work.wait_empty(0)  # another thread is at it
+    assert len(station.work) == 1
+
+
+def test_a_batch_is_not_removed_with_an_instance_that_s3_lacks(make, sealed):
+    """Whatever was counted: what is in the folder was acknowledged."""
+    station = make(run=False)
+    sent = [station.send() for _ in range(2)]
+    for _ in sent:
+        task = station.work.take()
+        station.batcher.put_done(task.batch)
+        station.work.done(task)
+    station.batcher.close()
+    station.run()
+    assert {i.sop_instance_uid for i in sealed().instances} == {
+        dataset.SOPInstanceUID for dataset in sent
+    }
+    eventually(lambda: not station.spool.batches())
+
+
+def test_an_object_is_named_once_by_its_manifest(make, sealed):
+    """Its note failed, seemingly; then another station sent the same instance."""
+    station = make(run=False, durability="object_store")
+    station.send()
+    [batch] = station.spool.batches()
+    [(name, instance)] = station.spool.instances(batch)
+    station.spool.note_put(batch, [(name + "41", instance)])
+    station.run()
+    station.batcher.close()
+    assert [i.key for i in sealed().instances] == [instance.key]
+
+
+def test_bytes_without_their_record_are_not_dropped(make, sink, keys, tmp_path):
+    station = make(run=False)
+    part = tmp_path / "x.part"
+    part.write_bytes(b"acknowledged")
+    sha256 = hashlib.sha256(b"acknowledged").hexdigest()
+    station.spool.quarantine.keep(part, sha256, "refused-by-store", {})
+    station.spool.quarantine.files("refused-by-store", sha256)[1].unlink()
+    station.run()
+    record, key = quarantined(sink, keys, "refused-by-store")
+    assert sink.get(f"inbox/{key}") == b"acknowledged"
+    assert (record["sha256"], record["bytes"]) == (sha256, 12)
+    eventually(lambda: not list(station.spool.quarantine.waiting()))

@@ -53,7 +53,7 @@ class PlainTransport:
     Args:
         sock: connected; now this object's.
         tick_s: longest silent ``receive``.
-        send_s: longest time in which the peer takes nothing.
+        send_s: longest time that the peer may take for what is sent at once.
     """
 
     def __init__(self, sock: socket.socket, *, tick_s: float, send_s: float) -> None:
@@ -62,6 +62,7 @@ class PlainTransport:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(send_s))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
+        self._send_s = send_s
 
     def receive(self, into: memoryview, *, whole: bool) -> int:
         """As ``Transport``."""
@@ -72,7 +73,13 @@ class PlainTransport:
 
     def send(self, content: bytes) -> None:
         """As ``Transport``."""
-        self._sock.sendall(content)
+        left = memoryview(content)
+        deadline = time.monotonic() + self._send_s
+        while left:
+            left = left[self._sock.send(left) :]
+            # In all: a peer that takes a byte at a time is not to hold a thread.
+            if left and time.monotonic() >= deadline:
+                raise TimeoutError("the peer takes no answer")
 
     def wake(self, how: int) -> None:
         """As ``Transport``."""

@@ -53,6 +53,7 @@ def build(
         Transactions(place / FOLDER, beside=f"w*/{FOLDER}"),
         Whereabouts(
             index,
+            settings.spool_dir,
             objects,
             Manifests(
                 objects,

@@ -60,6 +60,18 @@ class Delivery:
     routes: list[Route] = field(default_factory=list)
     attempt: int = 0
 
+    def add(self, route: Route) -> Route:
+        """Add a way, unless it is there: asked again and again, it stays one.
+
+        Returns:
+            The one that is there now.
+        """
+        for known in list(self.routes):
+            if known.association is route.association:
+                return known
+        self.routes.append(route)
+        return route
+
 
 class Courier:
     """Brings reports to peers.
@@ -86,7 +98,9 @@ class Courier:
 
     def reachable(self, transaction: Transaction, delivery: Delivery) -> bool:
         """Whether there is any way to the peer."""
-        delivery.routes = [r for r in delivery.routes if r.association.alive]
+        for route in list(delivery.routes):  # others add to it meanwhile
+            if not route.association.alive:
+                delivery.routes.remove(route)
         return bool(delivery.routes) or transaction.calling_ae in self._addresses
 
     def deliver(

@@ -9,6 +9,7 @@ process begins again where it was; a peer may get a report twice.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,9 +42,13 @@ from isocenter.storescp.dimse.service import (
 log = logging.getLogger(__name__)
 
 _THREADS = 4
+_THREADS_OF_PEER = 2
+"""A peer that is away, or slow, must not hold up the reports of others."""
+_TURN_S = 0.2
 _MOST_REFERENCES = 100_000
 _MOST_TRANSACTIONS = 2_000
-"""Undecided and unreported, of one process: some 30 MB of memory."""
+"""Undecided and unreported, of one process: some 30 MB of memory. One AE title may
+have half of each."""
 _AFTER_TROUBLE_S = 5.0
 _CLEANING = "cleaning"
 _CLEAN_EVERY_S = 3600.0
@@ -126,6 +131,8 @@ class CommitmentService:
         self._now = now
         self._agenda = agenda or Agenda()
         self._open: dict[str, _Open] = {}
+        self._busy: Counter[str] = Counter()
+        self._stopping = False
         self._lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name=f"commitment-{n}", daemon=True)
@@ -150,6 +157,7 @@ class CommitmentService:
 
     def stop(self, timeout_s: float) -> None:
         """End the threads; what is left to do stays on the volume."""
+        self._stopping = True
         self._agenda.close()
         self._whereabouts.close()
         each_s = timeout_s / len(self._threads)
@@ -180,7 +188,7 @@ class CommitmentService:
                 "instances": len(asked.references),
             }
             route = Route(association, request.context_id, request.transfer_syntax_uid)
-            opened = self._accept(asked, request, route)
+            opened, route = self._accept(asked, request, route)
         except ActionRefusedError as error:
             return _refused(error.status, str(error), fields)
         except OSError as error:
@@ -198,8 +206,8 @@ class CommitmentService:
 
     def _accept(
         self, asked: CommitmentRequest, request: ActionRequest, route: Route
-    ) -> _Open:
-        """Make a request durable.
+    ) -> tuple[_Open, Route]:
+        """Make a request durable; answers the route that its report goes by.
 
         Raises:
             ActionRefusedError: there are too many.
@@ -213,26 +221,29 @@ class CommitmentService:
             now=self._now(),
         )
         with self._lock:
-            self._make_sure_of_room(len(asked.references))
+            self._make_sure_of_room(len(asked.references), transaction.calling_ae)
             if transaction.id not in self._open:
                 if self._transactions.uses_other_instances(transaction):
                     transaction = _all_failed(transaction, self._now())
                 self._transactions.keep(transaction)
             opened = self._open.setdefault(transaction.id, _Open(transaction))
-            opened.delivery.routes.append(route)
+            route = opened.delivery.add(route)
         # Not only once the response was sent: it may never be.
         self._agenda.put(opened.transaction.id)
-        return opened
+        return opened, route
 
-    def _make_sure_of_room(self, references: int) -> None:
-        known = sum(len(o.transaction.references) for o in self._open.values())
-        if (
-            len(self._open) >= _MOST_TRANSACTIONS
-            or known + references > _MOST_REFERENCES
-        ):
-            raise ActionRefusedError(
-                ActionStatus.RESOURCE_LIMITATION, "too many requests are undecided"
-            )
+    def _make_sure_of_room(self, references: int, calling_ae: str) -> None:
+        everybody = [opened.transaction for opened in self._open.values()]
+        peer = [one for one in everybody if one.calling_ae == calling_ae]
+        for known, share in ((everybody, 1), (peer, 2)):
+            if (
+                len(known) >= _MOST_TRANSACTIONS // share
+                or sum(len(one.references) for one in known) + references
+                > _MOST_REFERENCES // share
+            ):
+                raise ActionRefusedError(
+                    ActionStatus.RESOURCE_LIMITATION, "too many requests are undecided"
+                )
 
     def _run(self) -> None:
         while (name := self._agenda.take()) is not None:
@@ -259,7 +270,20 @@ class CommitmentService:
             self._transactions.forget(self._now(), terms.remember, terms.remember_most)
             return _CLEAN_EVERY_S
         opened = self._open.get(name)
-        return None if opened is None else self.step(opened)
+        if opened is None:
+            return None
+        peer = opened.transaction.calling_ae
+        with self._lock:
+            if self._busy[peer] >= _THREADS_OF_PEER:
+                return _TURN_S + len(self._open) / 500
+            self._busy[peer] += 1
+        try:
+            return self.step(opened)
+        finally:
+            with self._lock:
+                self._busy[peer] -= 1
+                if not self._busy[peer]:
+                    del self._busy[peer]
 
     def step(self, opened: _Open) -> float | None:
         """Bring one transaction forward as far as it goes now.
@@ -285,6 +309,8 @@ class CommitmentService:
         findings = self._whereabouts.look(
             list(opened.undecided.values()), transaction.received_at, opened.search
         )
+        if self._stopping:  # the index may have been closed: it then knows nothing
+            return _AFTER_TROUBLE_S
         for uid, finding in findings.items():
             verdict = decide(finding, age_s, self._terms.patience)
             if verdict is None:

@@ -1,12 +1,14 @@
 """Finds out what really became of instances: by the index, the manifests, and S3."""
 
 import logging
+import random
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from isocenter.core.errors import AwsError, DeniedError
+from isocenter.storescp.commitment.asking import Asking
 from isocenter.storescp.commitment.decision import Finding
 from isocenter.storescp.commitment.imports import BatchImport, Imports
 from isocenter.storescp.commitment.manifests import Manifests, Search, Stored
@@ -17,6 +19,9 @@ log = logging.getLogger(__name__)
 
 _ASKING_S3 = 8
 """HeadObject calls at the same time: a request may name 10,000 instances."""
+_MOST_FAILURES = 16
+"""Calls that fail in one look before S3 is left alone until the next: 10,000 instances
+would be as many lines in the log, and, while S3 is away, hours of waiting."""
 _COMPRESSED = ".gz"
 STORED = "stored"
 """The index's word for an instance that is in S3."""
@@ -51,7 +56,11 @@ class Known(Protocol):
 
     @property
     def state(self) -> str:
-        """``STORED``, or another word while it is not in S3."""
+        """``STORED``, or another word while it was not in S3 when this was written."""
+
+    @property
+    def place(self) -> str:
+        """Path of the spool file, relative to the volume; empty once it is stored."""
 
     @property
     def object_sha256(self) -> str:
@@ -74,6 +83,7 @@ class Whereabouts:
 
     Args:
         index: of this pod.
+        volume: the spool's.
         objects: S3.
         manifests: of all pods.
         imports: given, an instance is committed when HealthImaging imported it, and
@@ -83,19 +93,21 @@ class Whereabouts:
     def __init__(
         self,
         index: Index,
+        volume: Path,
         objects: Objects,
         manifests: Manifests,
         imports: Imports | None = None,
     ) -> None:
         self._index = index
+        self._volume = volume
         self._objects = objects
         self._manifests = manifests
         self._imports = imports
-        self._threads = ThreadPoolExecutor(_ASKING_S3, "commitment-s3")
+        self._threads = Asking(_ASKING_S3, "commitment-s3")
 
     def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """End the threads, without waiting for what they do."""
+        self._threads.close()
 
     def look(
         self, references: Iterable[Reference], asked_at: datetime, search: Search
@@ -114,7 +126,7 @@ class Whereabouts:
             rows = self._index.find(reference.sop_instance_uid)
             if not rows:
                 unknown[reference.sop_instance_uid] = reference
-            elif any(row.state != STORED for row in rows):
+            elif any(self._waits(row) for row in rows):
                 found[reference.sop_instance_uid] = _of_class(reference, rows)
             else:
                 latest = max(rows, key=lambda row: row.time)
@@ -124,6 +136,14 @@ class Whereabouts:
         pending = [there[uid] for uid in there if found[uid] is Finding.PENDING]
         found.update(self._verified(pending))
         return found
+
+    def _waits(self, row: Known) -> bool:
+        """Whether it is on the volume yet.
+
+        A kill or the loss of power may lose the index's row that S3 has it: the file,
+        which is removed only after that, is what tells.
+        """
+        return row.state != STORED and (self._volume / row.place).exists()
 
     def _ask_manifests(
         self,
@@ -149,23 +169,30 @@ class Whereabouts:
     def _verified(self, stored: Sequence[Stored]) -> Mapping[str, Finding]:
         """What S3 itself says of instances that ought to be there."""
         if self._imports is None:
-            answers = self._threads.map(self._in_s3, stored)
+            # In no order: those that fail must not keep the same others from an answer.
+            asked = random.sample(stored, len(stored))
+            failures: list[AwsError] = []
+            answers = self._threads.map(lambda s: self._in_s3(s, failures), asked)
+            if failures:
+                _report(failures[0])
         else:
+            asked = list(stored)
             batches = list(dict.fromkeys((s.bucket, s.batch) for s in stored))
             outputs = dict(
                 zip(batches, self._threads.map(self._import_of, batches), strict=True)
             )
-            answers = (_imported(s, outputs[s.bucket, s.batch]) for s in stored)
+            answers = [_imported(s, outputs[s.bucket, s.batch]) for s in stored]
         return {
-            s.sop_instance_uid: answer
-            for s, answer in zip(stored, answers, strict=True)
+            s.sop_instance_uid: answer for s, answer in zip(asked, answers, strict=True)
         }
 
-    def _in_s3(self, stored: Stored) -> Finding:
+    def _in_s3(self, stored: Stored, failures: list[AwsError]) -> Finding:
+        if len(failures) >= _MOST_FAILURES:
+            return Finding.UNSURE
         try:
             sha256 = self._objects.sha256(stored.bucket, stored.key)
         except AwsError as error:
-            _report(error)
+            failures.append(error)
             return Finding.UNSURE
         if sha256 is None:
             return Finding.UNKNOWN
@@ -197,12 +224,13 @@ def _of_class(
 
 
 def _stored(row: Known) -> Stored:
+    # What a compressed object is, is known once it was put.
+    known = row.object_sha256 if row.state == STORED else ""
     return Stored(
         sop_instance_uid=row.sop_instance_uid,
         sop_class_uid=row.sop_class_uid,
         # Compressed, the object has other bytes than the file.
-        sha256=row.object_sha256
-        or ("" if row.key.endswith(_COMPRESSED) else row.sha256),
+        sha256=known or ("" if row.key.endswith(_COMPRESSED) else row.sha256),
         bucket=row.bucket,
         key=row.key,
         batch=row.batch,

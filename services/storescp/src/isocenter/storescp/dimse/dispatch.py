@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from isocenter.core.errors import MalformedError
+from isocenter.storescp import metrics
 from isocenter.storescp.association.abstract_syntax import Service, service_of
 from isocenter.storescp.association.negotiation import AcceptedContext, Peer
 from isocenter.storescp.dimse.command import CommandField, CommandSet, Element
@@ -19,9 +20,11 @@ from isocenter.storescp.dimse.service import (
     StoreService,
 )
 from isocenter.storescp.dimse.storing import Storing, loggable
+from isocenter.storescp.dimse.telling import Telling
 
 MAX_INFORMATION_BYTES = 4 * 1024 * 1024
-"""Largest Action Information held in memory: some 20,000 references."""
+"""Largest Action Information held in memory: some 20,000 references. Of a larger one
+the service gets so much and a byte, so that it sees that."""
 _RESPONSE = 0x8000
 
 Answer = Callable[[bytes], None]
@@ -79,6 +82,7 @@ class Dispatcher:
         self._association = association
         self._fields = fields
         self._reported = reported
+        self._telling = Telling()
 
     def begin(
         self, context: AcceptedContext, command: CommandSet, answer: Answer
@@ -109,7 +113,18 @@ class Dispatcher:
             status = GeneralStatus.SUCCESS
         elif field == CommandField.C_STORE:
             status = GeneralStatus.SOP_CLASS_NOT_SUPPORTED
-        return _Dropped(lambda: answer(response(command, status)))
+        return _Dropped(partial(self._general, command, status, answer))
+
+    def _general(
+        self, command: CommandSet, status: GeneralStatus, answer: Answer
+    ) -> None:
+        """Answer what no service is asked about."""
+        if status is not GeneralStatus.SUCCESS:
+            said = {"dicom_status": f"{status:04X}", "reason": status.name.lower()}
+            self._telling.refused("request refused", {**self._fields, **said})
+        if command.required(Element.COMMAND_FIELD) == CommandField.C_STORE:
+            metrics.STORES.labels(f"{status:04X}").inc()
+        answer(response(command, status))
 
     def _storing(
         self, context: AcceptedContext, command: CommandSet, answer: Answer
@@ -132,6 +147,7 @@ class Dispatcher:
             lambda: self._services.store.open(request, self._peer),
             answer,
             fields,
+            self._telling,
             delay_s=self._services.delay_s,
         )
 
@@ -177,15 +193,11 @@ class _Action:
         self._answer = answer
         self._action_type = command.required(Element.ACTION_TYPE)
         self._information = bytearray()
-        self._too_large = False
 
     def write(self, piece: memoryview) -> None:
-        """Keep it, if it is not too large."""
-        if len(self._information) + len(piece) > MAX_INFORMATION_BYTES:
-            self._too_large = True
-            self._information.clear()
-        if not self._too_large:
-            self._information += piece
+        """Keep it, as far as it is not too large."""
+        room = MAX_INFORMATION_BYTES + 1 - len(self._information)
+        self._information += piece[:room]
 
     def finish(self, received_at: float) -> None:  # noqa: ARG002 - as Message
         """Let the service answer.
@@ -193,10 +205,6 @@ class _Action:
         Raises:
             OSError: the answer could not be sent.
         """
-        if self._too_large:
-            limit = GeneralStatus.RESOURCE_LIMITATION
-            self._answer(response(self._command, limit, comment="too many references"))
-            return
         answer = self._carry_out(
             ActionRequest(
                 sop_class_uid=self._command.uid(Element.REQUESTED_SOP_CLASS),

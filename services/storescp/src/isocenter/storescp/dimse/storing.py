@@ -8,6 +8,7 @@ from isocenter.storescp import metrics
 from isocenter.storescp.dimse.command import CommandSet
 from isocenter.storescp.dimse.messages import response
 from isocenter.storescp.dimse.service import Outcome, Sink
+from isocenter.storescp.dimse.telling import Telling
 from isocenter.storescp.identify import is_uid
 from isocenter.storescp.status import (
     StoreRefusedError,
@@ -26,6 +27,7 @@ class Storing:
         open_sink: begins to receive; called here, may refuse.
         answer: sends an encoded command set.
         fields: of every log record about the request.
+        telling: logs that it was refused.
         delay_s: seconds by which the response is held back (a throttle on senders).
     """
 
@@ -35,12 +37,14 @@ class Storing:
         open_sink: Callable[[], Sink],
         answer: Callable[[bytes], None],
         fields: dict[str, object],
+        telling: Telling,
         *,
         delay_s: float = 0.0,
     ) -> None:
         self._request = request
         self._answer = answer
         self._fields = fields
+        self._telling = telling
         self._delay_s = delay_s
         self._error: Exception | None = None
         self._sink: Sink | None = None
@@ -109,7 +113,7 @@ class Storing:
         fields = self._fields | dict(outcome.fields)
         fields["duration_s"] = round(seconds, 4)
         if outcome.status is not StoreStatus.SUCCESS:
-            log.warning("instance not stored", extra=fields | _said(outcome))
+            self._telling.refused("instance not stored", fields | _said(outcome))
             return
         metrics.STORE_SECONDS.observe(seconds)
         if outcome.bytes:
@@ -125,10 +129,10 @@ class Storing:
         answer = refusal(error)
         outcome = Outcome(answer.status, answer.comment, answer.offending)
         unforeseen = answer.status is StoreStatus.PROCESSING_FAILURE
-        log.warning(
+        self._telling.refused(
             "instance not stored",
-            exc_info=error if unforeseen else None,
-            extra=self._fields | _said(outcome),
+            self._fields | _said(outcome),
+            error if unforeseen else None,
         )
         return outcome
 

@@ -168,7 +168,8 @@ class Backlog:
     def take(self) -> Task | None:
         """The next due task, waiting for one; None once the backlog is closed.
 
-        Each task taken must be followed by one ``done``.
+        Each task taken must be followed by one ``done`` or one ``put_back``, never
+        both: what was put back may be another thread's by then.
         """
         with self._changed:
             while not self._closed:
@@ -184,7 +185,7 @@ class Backlog:
             return None
 
     def done(self, task: Task) -> None:
-        """A taken task has been carried out, or put back."""
+        """A taken task has been carried out."""
         with self._changed:
             if self._listed.get(task.subject):
                 del self._listed[task.subject]
@@ -222,6 +223,7 @@ class Backlog:
             and not self._listed
             and not self._unlisted
             and not self._quarantine_unlisted
+            and not self._listing
         )
 
     def close(self) -> None:
@@ -260,8 +262,10 @@ class Backlog:
             self._listing = False
         if batch is None:
             self._quarantine_unlisted |= not complete
-        elif complete:
+        else:
             del self._unlisted[batch]
+            if not complete:  # behind the others, which a damaged folder must not stop
+                self._unlisted[batch] = None
         self._changed.notify_all()
         if self._is_empty():
             self._emptied.notify_all()

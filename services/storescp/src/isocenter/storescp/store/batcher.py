@@ -45,7 +45,8 @@ class _Batch:
 
     ``writing`` and ``waiting`` count instances not yet durable and not yet in S3; a
     closed batch with neither is complete. ``joined`` has, while it is open, the first
-    hash of each SOP Instance UID, and the others behind it.
+    hash of each SOP Instance UID, and the others behind it; ``named`` the hash that
+    the plain name is for, also if it was not kept: its object may come yet.
     """
 
     id: str
@@ -53,6 +54,7 @@ class _Batch:
     writing: int = 0
     waiting: int = 0
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
     extent: BatchExtent = field(default_factory=lambda: BatchExtent(0, 0))
 
 
@@ -182,6 +184,7 @@ class Batcher:
             batch = self._open or self._open_batch(now)
             before = batch.joined.get(arrival.sop_instance_uid, ())
             batch.joined[arrival.sop_instance_uid] = (*before, arrival.sha256)
+            first = batch.named.setdefault(arrival.sop_instance_uid, arrival.sha256)
             batch.writing += 1
             batch.extent = replace(
                 batch.extent,
@@ -193,7 +196,7 @@ class Batcher:
                 sop_instance_uid=arrival.sop_instance_uid,
                 sha256=arrival.sha256,
                 calling_ae=arrival.calling_ae,
-                conflict=arrival.conflict or bool(before),
+                conflict=arrival.conflict or first != arrival.sha256,
             )
 
     def _open_batch(self, now: float) -> _Batch:
@@ -271,6 +274,7 @@ class Batcher:
     def _close(self, batch: _Batch, reason: CloseReason) -> None:
         batch.closed = True
         batch.joined.clear()
+        batch.named.clear()
         if self._open is batch:
             self._open = None
         metrics.BATCHES_CLOSED.labels(reason).inc()

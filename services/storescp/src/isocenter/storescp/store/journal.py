@@ -24,6 +24,14 @@ log = logging.getLogger(__name__)
 FILE_NAME = "put.jsonl"
 
 
+class _Note:
+    """Lines of one caller, and why they could not be written."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = [line.encode() for line in lines]
+        self.error: BaseException | None = None
+
+
 class Journal:
     """One batch's ``put.jsonl``; safe for threads.
 
@@ -35,7 +43,8 @@ class Journal:
         self._folder = folder
         self._path = folder / FILE_NAME
         self._lock = threading.Lock()
-        self._lines: list[bytes] = []
+        self._notes: list[_Note] = []
+        self._named = False
         self._flush = durable.Grouped(self._append)
 
     def add(
@@ -68,15 +77,27 @@ class Journal:
         self._write([f'{{"retracted":"{name}"}}'])
 
     def _write(self, lines: list[str]) -> None:
+        note = _Note(lines)
         with self._lock:
-            self._lines += [line.encode() for line in lines]
+            self._notes.append(note)
         self._flush()
+        # They may have gone with an earlier round, whose failure ours says nothing of.
+        if note.error is not None:
+            raise note.error
 
     def _append(self) -> None:
         with self._lock:
-            lines, self._lines = self._lines, []
-        if not lines:
+            notes, self._notes = self._notes, []
+        if not notes:
             return
+        try:
+            self._append_lines([line for note in notes for line in note.lines])
+        except BaseException as error:
+            for note in notes:
+                note.error = error
+            raise
+
+    def _append_lines(self, lines: list[bytes]) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         file = os.open(self._path, flags, 0o600)
         try:
@@ -90,8 +111,9 @@ class Journal:
             os.fsync(file)
         finally:
             os.close(file)
-        if size == 0:
+        if not self._named:  # also if an earlier try, or process, did not come to it
             durable.sync_folder(self._folder)
+            self._named = True
 
     def read(self) -> Iterator[tuple[str, StoredInstance]]:
         """Name and record of each instance, once, in the order in which S3 got them."""

@@ -148,12 +148,12 @@ class Keeper:
                 noted = self._early.begin(batch, str(name), placed)
             try:
                 put = self._objects.put(destination, batch, name, part, placed)
-            except (AwsError, OSError) as error:
+            except Exception as error:
                 if noted is not None:
                     with contextlib.suppress(OSError):
                         noted()
                     self._spool.retract(batch, str(name))
-                if isinstance(error, OSError):
+                if not isinstance(error, AwsError):
                     raise
                 log.warning(
                     "an instance is not acknowledged: S3 did not take it",

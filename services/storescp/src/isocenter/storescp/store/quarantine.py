@@ -49,6 +49,9 @@ class LocalQuarantine:
         self.max_bytes: int | None = None
         self._usage = usage
         self._bytes = 0
+        self._told_full = False
+        self._made: set[str] = set()
+        # Reasons whose folders are there, durably.
         self._lock = threading.Lock()
 
     def keep(
@@ -73,23 +76,20 @@ class LocalQuarantine:
         size = part.stat().st_size
         if self._is_full(reason, size):
             metrics.QUARANTINED.labels(reason, "dropped").inc()
-            log.warning(
-                "a refused instance is not kept: the quarantine is full",
-                extra={"reason": reason, "bytes": size},
-            )
+            if not self._told_full:
+                self._told_full = True
+                log.warning(
+                    "refused instances are not kept: the quarantine is full",
+                    extra={"reason": reason, "bytes": size},
+                )
             return False
         folder = self.root / reason
-        if not folder.is_dir():
+        if reason not in self._made:
             folder.mkdir(parents=True, exist_ok=True)
             durable.sync_folder(self.root)
-        document: dict[str, object] = {
-            "schema": 1,
-            "reason": reason,
-            "sha256": sha256,
-            "bytes": size,
-            "quarantinedAt": datetime.now(UTC).isoformat(),
-        }
-        content = json.dumps(document | dict(record), indent=1).encode()
+            durable.sync_folder(self.root.parent)
+            self._made.add(reason)
+        content = _document(reason, sha256, size, record)
         file, described = self.files(reason, sha256)
         with self._lock:  # two associations may bring the same bytes at once
             durable.write(described, content)
@@ -99,6 +99,7 @@ class LocalQuarantine:
                 self._bytes += size
             part.rename(file)
             durable.sync_folder(folder)
+        self._told_full = False
         metrics.QUARANTINED.labels(reason, "kept").inc()
         self.added(reason, sha256)
         return True
@@ -122,6 +123,11 @@ class LocalQuarantine:
         """The file and its record."""
         folder = self.root / reason
         return folder / (sha256 + _DCM), folder / (sha256 + _JSON)
+
+    def new_record(self, reason: str, sha256: str) -> bytes:
+        """A record for a file whose own the volume lost: what is known without it."""
+        file, _ = self.files(reason, sha256)
+        return _document(reason, sha256, file.stat().st_size, {})
 
     def remove(self, reason: str, sha256: str) -> None:
         """S3 has both: give the space back.
@@ -153,6 +159,19 @@ class LocalQuarantine:
                 elif name.endswith(".part") or not file.exists():
                     (self.root / reason / name).unlink(missing_ok=True)
         return waiting
+
+
+def _document(
+    reason: str, sha256: str, size: int, record: Mapping[str, object]
+) -> bytes:
+    document: dict[str, object] = {
+        "schema": 1,
+        "reason": reason,
+        "sha256": sha256,
+        "bytes": size,
+        "quarantinedAt": datetime.now(UTC).isoformat(),
+    }
+    return json.dumps(document | dict(record), indent=1).encode()
 
 
 def _names(folder: Path) -> list[str]:

@@ -147,8 +147,11 @@ class Spool:
             self._lock = None
 
     def free_bytes(self) -> int:
-        """Bytes that this process may still write to the volume."""
-        return shutil.disk_usage(self.root).free
+        """Bytes that this process may still write to the volume; 0 while it is away."""
+        try:
+            return shutil.disk_usage(self.root).free
+        except OSError:
+            return 0
 
     def new_part(self) -> tuple[int, Path]:
         """A new file in ``incoming``: its descriptor, for reading too, and its path.
@@ -283,8 +286,10 @@ class Spool:
     def waiting(self, batch: str) -> Iterator[str]:
         """Names, without ``.dcm``, of instances that S3 does not have yet.
 
-        In no order, and one at a time from the folder.
+        In no order, and one at a time from the folder; none once it was removed.
         """
+        if not self.has(batch):
+            return
         for entry in _entries(self.root / batch):
             if _is_ours(entry.name):
                 yield entry.name.removesuffix(SUFFIX)

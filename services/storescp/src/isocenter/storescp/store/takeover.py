@@ -7,6 +7,7 @@ A folder is moved first, and converted where it is; a conversion that is killed 
 at the next start.
 """
 
+import hashlib
 import logging
 import os
 from pathlib import Path
@@ -135,10 +136,14 @@ def _convert_put(records: list[Path], journal: Journal) -> None:
 def _convert_record(folder: Path, uid: str) -> None:
     record, file = folder / (uid + _RECORD), folder / (uid + SUFFIX)
     instance = _read(record)
-    if instance is not None and file.exists():
-        received = instance.received_at.timestamp()
-        os.utime(file, (received, received))
-        file.rename(folder / f"{_name(instance)}{SUFFIX}")
+    if file.exists():
+        if instance is not None:
+            received = instance.received_at.timestamp()
+            os.utime(file, (received, received))
+            name = _name(instance)
+        else:  # it was acknowledged all the same; only who sent it is lost
+            name = SpoolName(uid, _sha256_of(file), calling_ae="")
+        file.rename(folder / f"{name}{SUFFIX}")
         durable.sync_folder(folder)
     record.unlink()
 
@@ -148,10 +153,15 @@ def _read(record: Path) -> StoredInstance | None:
         return StoredInstance.model_validate_json(record.read_bytes())
     except ValidationError:
         log.error(  # noqa: TRY400 - pydantic's text quotes the record
-            "a damaged record on the volume is passed over",
+            "a damaged record on the volume is not used",
             extra={"batch": record.parent.name},
         )
         return None
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(instance: StoredInstance) -> SpoolName:

@@ -131,10 +131,10 @@ class Drain:
         """A task came to its end, or is to be done again."""
         if failure is not None:
             self._failed(task, failure)
-        else:
-            metrics.UPLOADS.labels(task.kind, "put").inc()
-            if task.kind == "instance":
-                self._batcher.put_done(task.batch)
+            return
+        metrics.UPLOADS.labels(task.kind, "put").inc()
+        if task.kind == "instance":
+            self._batcher.put_done(task.batch)
         self._work.done(task)
 
     def _failed(self, task: Task, error: Exception) -> None:
@@ -219,7 +219,7 @@ class Drain:
     def _put_quarantined(self, reason: str, sha256: str) -> None:
         """Put bytes, then the document that says why; then give the space back."""
         path, document = self._spool.quarantine.files(reason, sha256)
-        if path.exists() and document.exists():
+        if path.exists():
             key = f"{self._quarantine_prefix}{reason}/{sha256}"
             bucket = self._quarantine_bucket
             # What is damaged is not what its name says.
@@ -227,7 +227,12 @@ class Drain:
             self._uploader.put_file(
                 FilePut(bucket, f"{key}.dcm", path, actual), patient=False
             )
-            self._uploader.put_document(bucket, f"{key}.json", document.read_bytes())
+            if document.exists():
+                record = document.read_bytes()
+                self._uploader.put_document(bucket, f"{key}.json", record)
+            elif not self._uploader.has(bucket, f"{key}.json"):
+                record = self._spool.quarantine.new_record(reason, sha256)
+                self._uploader.put_document(bucket, f"{key}.json", record)
             metrics.QUARANTINED.labels(reason, "put").inc()
         self._spool.quarantine.remove(reason, sha256)
 
@@ -272,11 +277,27 @@ class Drain:
             AwsError: S3 does not say.
         """
         doubtful = self._spool.doubtful(batch)
+        # An object once: a note that failed may stand beside a later one for its key.
         return tuple(
-            instance
-            for name, instance in self._spool.instances(batch)
-            if name not in doubtful or self._uploader.has(bucket, instance.key)
+            {
+                instance.key: instance
+                for name, instance in self._spool.instances(batch)
+                if name not in doubtful or self._uploader.has(bucket, instance.key)
+            }.values()
         )
+
+    def _put_left(self, batch: str) -> None:
+        """Put what is still in the folder, whatever was counted: it will be removed.
+
+        Raises:
+            AwsError: S3 did not take an object.
+            OSError: the volume's.
+        """
+        for name in list(self._spool.waiting(batch)):
+            log.warning("an instance was left in a batch", extra={"batch": batch})
+            put = self._instance(Task("instance", batch, name))
+            if put is not None:
+                self._spool.mark_put(batch, [(name, put)])
 
     def _seal(self, batch: str) -> None:
         """Put the manifest, last of all; then the folder is not needed any more."""
@@ -286,6 +307,7 @@ class Drain:
         destination = self._spool.destination_of(batch)
         content = self._spool.manifest(batch)
         if content is None:
+            self._put_left(batch)
             instances = self._instances(batch, destination.bucket)
             if instances:
                 content = BatchManifest(
