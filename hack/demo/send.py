@@ -1,7 +1,11 @@
 """A modality: dcmtk's storescu sends the study over DICOM TLS."""
 
+import shutil
 import tarfile
 from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from demo.certificates import certificate
 from demo.dcmtk import dcmtk
@@ -21,6 +25,25 @@ def study() -> list[Path]:
         if not all((folder / name).exists() for name in names):
             archive.extractall(folder, filter="data")
     return [folder / name for name in names]
+
+
+def another(files: list[Path]) -> list[Path]:
+    """The same images as a study of another patient.
+
+    The Store SCP takes equal bytes once: a repeated demo would send nothing new.
+    """
+    folder = cache() / "demo" / "another"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    study_uid, series_uid = generate_uid(), generate_uid()
+    for file in files:
+        dataset = dcmread(file)
+        dataset.PatientID = f"DEMO-{study_uid[-8:]}"
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study_uid, series_uid
+        dataset.SOPInstanceUID = generate_uid()
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(folder / file.name)
+    return sorted(folder.iterdir())
 
 
 def send(files: list[Path]) -> None:
