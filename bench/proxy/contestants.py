@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.proxy.frames import DATASTORE, IMAGE_SET, USUAL, Mould, moulds
-from bench.proxy.processes import BenchError, Server, free_port, serving
+from bench.proxy.processes import BenchError, Server, serving
 from bench.proxy.tokens import AUDIENCE, ISSUER, Issuer
 from bench.proxy.wrk import Ask
+from tests.support.ports import free_port
 
 SAMPLE = "AWS's sample"
 REGION = "eu-west-1"

@@ -95,13 +95,6 @@ def serving(
                 process.wait()
 
 
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def usage_of(pid: int) -> Usage:
     """What a process and those it began have used, the ended ones' CPU included."""
     found = [_usage(each) for each in _family(pid)]

@@ -2,16 +2,15 @@
 
 import json
 import os
-import random
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.proxy.processes import BenchError, Server, serving
+from tests.support.ports import free_port
 from tests.support.s3_sink import S3Sink
 
 AE_TITLE = "BENCH"
@@ -163,19 +162,6 @@ def needs(program: Path, package: str) -> None:
     """Fail if a program of Debian's is not there."""
     if not program.exists():
         raise BenchError(f"{program} is not there: apt-get install {package}")
-
-
-def free_port() -> int:
-    """A port to listen on, below those that the kernel gives to clients.
-
-    Senders leave thousands of those behind for a minute (TIME_WAIT), and one of them
-    would be in the way of a server that begins a moment later.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
-        with suppress(OSError), socket.socket() as found:
-            found.bind(("", port))
-            return port
 
 
 @contextmanager

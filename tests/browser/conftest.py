@@ -19,7 +19,8 @@ import httpx
 import pytest
 from support.browser import CHROMIUM, Viewer, chromium
 from support.identity_provider import CLIENT, POOL, identity_provider
-from support.local_aws import BUCKET, DATASTORE, REGION, free_ports, local_aws_variables
+from support.local_aws import BUCKET, DATASTORE, REGION, local_aws_variables
+from support.ports import free_port, free_ports
 from support.studies import colour_cine, ct_volume, large_mr
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +226,7 @@ def run_site(viewer_tree, web_folder, datastore_id, other_datastore_id):
 
     @contextmanager
     def run(proxy, *, port=None, oidc=None, connect_src="", proxy_urls=("",)):
-        port = port or free_ports(1)[0]
+        port = port or free_port()
         folder = web_folder / f"site-{port}"
         folder.mkdir()
         stores = [

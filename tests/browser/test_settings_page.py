@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from support.local_aws import free_ports
+from support.ports import free_port
 
 
 @pytest.fixture(scope="module")
 def two_proxies(run_proxy, run_site, open_proxy, studies):
     """A site that offers a second tile proxy, of another origin; that one's URL."""
-    (port,) = free_ports(1)
+    port = free_port()
     origins = json.dumps([f"http://localhost:{port}"])
     with run_proxy(
         TLM_PROXY_AUTH_MODE="none", TLM_PROXY_CORS_ALLOW_ORIGINS=origins

@@ -22,9 +22,9 @@ from support.local_aws import (
     DATASTORE,
     QUEUE,
     RULES,
-    free_ports,
     local_aws_variables,
 )
+from support.ports import free_ports
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 ROLE = "arn:aws:iam::111122223333:role/import"

@@ -4,13 +4,10 @@ import datetime as dt
 import ipaddress
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,23 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from support.ports import free_port
 from support.s3_sink import S3Sink
 
 AE_TITLE = "INTEROP"
 SUBJECT = "CN=ct1,O=Hospital"
 _START_S = 30
-
-
-def free_port():
-    """A port to listen on, below those that the kernel gives to clients.
-
-    Of those, one that a client left a moment ago (TIME_WAIT) is in a server's way.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.socket() as found:
-            found.bind(("", port))
-            return port
 
 
 @dataclass(frozen=True)

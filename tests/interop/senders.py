@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from interop.receiver import AE_TITLE, free_port
+from interop.receiver import AE_TITLE
+from support.ports import free_port
 
 _TIMEOUT_S = 60
 _STORESCU = Path("/usr/bin/storescu")

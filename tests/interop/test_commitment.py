@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from faults.storescp.service import Service
 from pynetdicom.sop_class import CTImageStorage
-from support.instances import ct, eventually, free_port
+from support.instances import ct, eventually
+from support.ports import free_port
 from support.s3_sink import S3Sink
 
 ORTHANC = Path("/usr/sbin/Orthanc")

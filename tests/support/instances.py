@@ -1,6 +1,5 @@
-"""Instances to send, a port to send them to, and waiting for what becomes of them."""
+"""Instances to send, and waiting for what becomes of them."""
 
-import socket
 import time
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -32,12 +31,6 @@ def ct(rows=16, *, uid=None, seed=0, **changes):
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(condition, timeout=5.0):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from support.ports import free_ports
 
 REGION = "eu-west-1"
 ACCOUNT = "111122223333"
@@ -38,18 +38,6 @@ RULES = {
         "detail-type": ["SageMaker Model Building Pipeline Execution Status Change"],
     },
 }
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def seed() -> list[dict[str, object]]:

@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
 from pynetdicom import AE
-from support.instances import ct, eventually, free_port
+from support.instances import ct, eventually
+from support.ports import free_port
 
 ROUNDS = int(os.environ.get("SOAK", "5"))
 SENDERS = 3
@@ -78,6 +80,7 @@ class _Scp:
 
     def __init__(self, environment, port, log):
         self._port = port
+        self._process = None
         self._starter = subprocess.Popen(
             [sys.executable, "-c", _STARTER],
             env=environment,
@@ -101,10 +104,17 @@ class _Scp:
                 return
 
     def end(self, number):
-        os.kill(self._process, number)
+        ended, self._process = self._process, None
+        with suppress(ProcessLookupError):
+            os.kill(ended, number)
         return int(self._starter.stdout.readline())
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_failure):
+        if self._process:
+            self.end(signal.SIGKILL)
         self._starter.stdin.close()
         self._starter.wait(20)
         self._starter.stdout.close()
@@ -151,8 +161,7 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
     chance = random.Random(4711)
     acknowledged = []
     spool = tmp_path / "spool"
-    with (tmp_path / "log").open("w") as log:
-        scp = _Scp(environment, port, log)
+    with (tmp_path / "log").open("w") as log, _Scp(environment, port, log) as scp:
         for number in range(ROUNDS):
             # S3 is there in every second round, so that kills meet uploads, too.
             s3.away = number % 2 == 0
@@ -171,7 +180,6 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
             30,
         )
         assert scp.end(signal.SIGTERM) == 0
-        scp.close()
     manifests = [
         json.loads(body)
         for key, body in s3.objects.items()

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from faults.tlm_proxy.mutations import REGION, Mutations
 from support.instances import eventually
-from support.local_aws import free_ports
+from support.ports import free_port, free_ports
 
 
 class FakeHealthImaging:
@@ -107,7 +107,7 @@ class FakeHealthImaging:
     def running(self):
         """Serve; gives the URL."""
         loop, ready = asyncio.new_event_loop(), threading.Event()
-        port = free_ports(1)[0]
+        port = free_port()
         runner = web.AppRunner(
             self.application(), access_log=None, shutdown_timeout=0.1
         )

@@ -16,7 +16,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.dsutils import encode
 from pynetdicom.transport import AssociationSocket
-from support.instances import ct, eventually, free_port
+from support.instances import ct, eventually
+from support.ports import free_port
 
 from isocenter.storescp.ports import open_ports
 from isocenter.storescp.process import Process, Seat

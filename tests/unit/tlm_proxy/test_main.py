@@ -5,11 +5,11 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 
 import aiohttp
 import pytest
+from support.ports import free_port
 
 from isocenter.tlm_proxy.main import main
 
@@ -19,12 +19,6 @@ COMMAND = [sys.executable, "-c", "from isocenter.tlm_proxy.main import main; mai
 def variables(**values):
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **values}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

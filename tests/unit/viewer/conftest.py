@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -11,16 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.ports import free_port
 
 VIEWER = Path(__file__).resolve().parents[3] / "services" / "viewer"
 MODULES = Path("/usr/lib/nginx/modules")
 BUNDLE = "/app.bundle.0f6159c501addfe9.js"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
-from support.instances import free_port
+from support.ports import free_port
 
 from isocenter.core.errors import ConfigurationError
 from isocenter.storescp.commitment.addresses import ReportAddress
