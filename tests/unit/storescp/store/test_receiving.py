@@ -34,7 +34,7 @@ def test_an_instance_is_a_file_whose_name_says_all(store):
     )
     assert instance.series_instance_uid == "1.2.3.4.5"
     assert instance.transfer_syntax_uid == "1.2.840.10008.1.2.1"
-    assert not list(store.spool.incoming.iterdir())
+    assert not list(store.spool.incoming.glob("*.part"))
 
 
 def test_equal_instances_of_two_senders_are_one_object(store):
@@ -199,7 +199,7 @@ def test_nothing_is_left_of_an_abandoned_instance(store):
     sink = store.begin(ct())
     sink.write(memoryview(b"x" * 5000))
     sink.abandon()
-    assert not list(store.spool.incoming.iterdir())
+    assert not list(store.spool.incoming.glob("*.part"))
     assert store.spool.usage.bytes == 0
 
 
@@ -219,7 +219,7 @@ def test_a_failing_volume_keeps_nothing(store, monkeypatch, failing):
         with pytest.raises(OSError, match="No space"):
             store.send(ct(uid="1.2.3.2"))
     assert len(files(store)) == 1
-    assert not list(store.spool.incoming.iterdir())
+    assert not list(store.spool.incoming.glob("*.part"))
     assert store.spool.usage.bytes == before
     assert store.send(ct(uid="1.2.3.2")).bytes
 
@@ -257,7 +257,7 @@ class TestObjectStore:
         assert ("inbox", outcome.fields["key"]) in store.objects.objects
         assert not files(store)
         assert store.spool.usage.bytes == 0
-        assert not list(store.spool.incoming.iterdir())
+        assert not list(store.spool.incoming.glob("*.part"))
         assert store.send(ct(uid="1.2.3.4")).bytes == 0
         store.batcher.close()
         (listed,) = store.drain().values()

@@ -71,7 +71,7 @@ class Keeper:
         self._early = EarlyNotes(spool) if durability == "object_store" else None
 
     def keep(
-        self, instance: StoredInstance, part: Path, sync: Callable[[], None]
+        self, instance: StoredInstance, part: str, sync: Callable[[], None]
     ) -> Kept:
         """Make an instance durable, unless its bytes are known.
 
@@ -114,7 +114,7 @@ class Keeper:
         return Kept(stored.key, duplicate=False, moved=self._early is None)
 
     def _writer(
-        self, instance: StoredInstance, part: Path, sync: Callable[[], None]
+        self, instance: StoredInstance, part: str, sync: Callable[[], None]
     ) -> Write:
         def keyed(batch: str, name: SpoolName) -> StoredInstance:
             key = self._spool.destination_of(batch).instance_key(
@@ -147,7 +147,7 @@ class Keeper:
             if self._early is not None and not destination.gzip:
                 noted = self._early.begin(batch, str(name), placed)
             try:
-                put = self._objects.put(destination, batch, name, part, placed)
+                put = self._objects.put(destination, batch, name, Path(part), placed)
             except Exception as error:
                 if noted is not None:
                     with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from isocenter.core.batch import StoredInstance
 from isocenter.storescp.association.negotiation import Peer
@@ -41,9 +42,11 @@ class SpoolSink:
     """
 
     __slots__ = (
+        "_before",
         "_command",
         "_file",
         "_hash",
+        "_header",
         "_header_bytes",
         "_keeper",
         "_next_step",
@@ -79,12 +82,8 @@ class SpoolSink:
         self._used = 0
         self._start = b""
         self._hash = hashlib.sha256(header)
-        self._file, self._path = spool.new_part()
-        try:
-            _write(self._file, memoryview(header))
-        except OSError:
-            self.abandon()
-            raise
+        self._header = header
+        self._file, self._path, self._before = spool.parts.take()
 
     def write(self, piece: memoryview) -> None:
         """Take the data set's next bytes.
@@ -93,12 +92,15 @@ class SpoolSink:
             StoreRefusedError: the volume became full.
             OSError: the volume's.
         """
-        if not self._start:
-            self._start = bytes(piece[:_START_BYTES])
         self._hash.update(piece)
-        written = os.write(self._file, piece)
-        if written < len(piece):
-            _write(self._file, piece[written:])
+        if self._start:
+            _write(self._file, piece)
+        else:
+            self._start = bytes(piece[:_START_BYTES])
+            written = os.writev(self._file, (self._header, piece))
+            for part in (memoryview(self._header), piece):
+                _write(self._file, part[written:])
+                written = max(0, written - len(part))
         self._size += len(piece)
         if self._size >= self._next_step:
             self._next_step += _STEP_BYTES
@@ -113,8 +115,10 @@ class SpoolSink:
             StoreRefusedError: it is not kept, and why; it may be in quarantine.
             OSError: the volume's.
         """
-        used = 0
+        used, sound = 0, True
         try:
+            if self._size < self._before:
+                os.ftruncate(self._file, self._size)
             self._count()
             sha256 = self._hash.hexdigest()
             try:
@@ -125,12 +129,15 @@ class SpoolSink:
             kept = self._keeper.keep(
                 self._instance(sha256, identity),
                 self._path,
-                lambda: os.fsync(self._file),
+                lambda: os.fdatasync(self._file),
             )
             if kept.moved:
                 used = self._size
+        except OSError:
+            sound = False
+            raise
         finally:
-            self._end(used)
+            self._end(used, again=sound)
         return Outcome(
             StoreStatus.SUCCESS,
             bytes=0 if kept.duplicate else self._size,
@@ -141,16 +148,25 @@ class SpoolSink:
         """Drop what came."""
         self._end(0)
 
-    def _end(self, used: int) -> None:
-        """Close the file; ``used`` of its bytes were moved, or it is removed."""
+    def _end(self, used: int, *, again: bool = False) -> None:
+        """Close the file.
+
+        Args:
+            used: of its bytes, that were moved; else it is removed.
+            again: whether the volume took it well enough to write it over.
+        """
         if self._file < 0:
             return
         with contextlib.suppress(OSError):  # its content was synced, or is dropped
             os.close(self._file)
         self._file = -1
         if not used:  # else it was moved
+            size = max(self._size, self._before)
             with contextlib.suppress(OSError):  # removed as a stale file later
-                self._path.unlink(missing_ok=True)
+                if again:
+                    self._spool.parts.give_back(self._path, size)
+                else:
+                    os.unlink(self._path)  # noqa: PTH108 - parts are paths as text
         self._spool.usage.add(used - self._used)
 
     def _count(self) -> None:
@@ -210,9 +226,9 @@ class SpoolSink:
         if self._size == self._header_bytes:
             return 0
         command, peer = self._command, self._peer
-        os.fsync(self._file)
+        os.fdatasync(self._file)
         kept = self._spool.quarantine.keep(
-            self._path,
+            Path(self._path),
             sha256,
             _REASONS.get(error.status, Reason.NOT_UNDERSTOOD),
             {

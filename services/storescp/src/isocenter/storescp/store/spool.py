@@ -4,7 +4,7 @@
 
     <spool>/index.sqlite                     what was stored before (index.py)
     <spool>/w<n>/lock                        held by the process whose folder it is
-    <spool>/w<n>/incoming/<number>.part      being received; never acknowledged
+    <spool>/w<n>/incoming/                   being received, or done with (parts.py)
     <spool>/w<n>/<batch>/batch.json          where the batch goes (destination.py)
     <spool>/w<n>/<batch>/<name>.dcm          an acknowledged instance, P10 (names.py)
     <spool>/w<n>/<batch>/put.jsonl           the instances that S3 has (journal.py)
@@ -39,7 +39,6 @@ Earlier versions had batches directly in ``<spool>``: see takeover.py.
 """
 
 import fcntl
-import itertools
 import logging
 import os
 import shutil
@@ -58,6 +57,7 @@ from isocenter.storescp.store.destination import Destination
 from isocenter.storescp.store.folder import BatchFolder
 from isocenter.storescp.store.index import Index, Known
 from isocenter.storescp.store.names import SUFFIX, SpoolName
+from isocenter.storescp.store.parts import BLANK, Parts
 from isocenter.storescp.store.quarantine import LocalQuarantine
 from isocenter.storescp.store.reserve import Reserve, is_full
 from isocenter.storescp.store.usage import Usage
@@ -98,7 +98,7 @@ class Spool:
         self.quarantine = LocalQuarantine(self.root / "quarantine", self.usage)
         self._folders: dict[str, BatchFolder] = {}
         self._folders_lock = threading.Lock()
-        self._numbers = itertools.count()
+        self.parts = Parts(self.incoming)
         self._lock: int | None = None
 
     def prepare(self) -> None:
@@ -115,8 +115,7 @@ class Spool:
             self.incoming.mkdir(parents=True, exist_ok=True)
             if self._lock is None:
                 self._lock = take_lock(self.root)
-            for path in self.incoming.iterdir():
-                path.unlink()
+            self.parts.prepare()
             self._probe()
             self.reserve.hold()
             durable.sync_folder(self.root)
@@ -153,29 +152,21 @@ class Spool:
         except OSError:
             return 0
 
-    def new_part(self) -> tuple[int, Path]:
-        """A new file in ``incoming``: its descriptor, for reading too, and its path.
-
-        Raises:
-            OSError: the volume's.
-        """
-        path = f"{self.incoming}/{next(self._numbers)}.part"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return os.open(path, flags, 0o600), Path(path)
-
     def remove_stale(self, older_than: float) -> int:
         """Remove what broken associations left in ``incoming``; answers how many.
 
-        Called from time to time, it also takes the reserve again.
+        Called from time to time, it also takes the reserve again, and gives the
+        volume back what was done with.
 
         Args:
             older_than: POSIX time before which nobody can still be writing it.
         """
+        self.parts.trim()
         self.reserve.hold()
         removed = 0
         for path in self.incoming.iterdir():
             try:
-                if path.stat().st_mtime < older_than:
+                if path.suffix != BLANK and path.stat().st_mtime < older_than:
                     path.unlink()
                     removed += 1
             except FileNotFoundError:
@@ -263,7 +254,7 @@ class Spool:
 
     # Instances.
 
-    def keep(self, batch: str, part: Path, name: SpoolName) -> None:
+    def keep(self, batch: str, part: str, name: SpoolName) -> None:
         """Put a part into a batch, durably: after this it may be acknowledged.
 
         Args:
@@ -431,7 +422,7 @@ class Spool:
     def _give_back(self, path: Path) -> None:
         try:
             size = path.stat().st_size
-            path.unlink()
+            self.parts.give_back(str(path), size)
         except FileNotFoundError:
             return
         self.usage.add(-size)
