@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import itertools
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from pynetdicom.dsutils import encode
@@ -50,7 +51,7 @@ class FakeObjects:
     def put(self, destination, batch, name, path, instance):
         if self.away:
             raise UnavailableError("could not put: S3 is away")
-        self.objects[destination.bucket, instance.key] = path.read_bytes()
+        self.objects[destination.bucket, instance.key] = Path(path).read_bytes()
         return instance
 
 
@@ -135,7 +136,7 @@ class Store:
 
     def _put(self, task):
         instance = task.instance or self.spool.instance(task.batch, task.name)
-        content = self.spool.path(task.batch, task.name).read_bytes()
+        content = Path(self.spool.path(task.batch, task.name)).read_bytes()
         assert hashlib.sha256(content).hexdigest() == instance.sha256
         key = (DESTINATION.bucket, instance.key)
         assert self.objects.objects.setdefault(key, content) == content

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -215,7 +216,7 @@ def test_a_lost_file_is_reported_and_holds_nobody_up(make, sealed, caplog):
         for name in station.spool.waiting(batch)
         if not name.startswith(str(kept.SOPInstanceUID))
     )
-    station.spool.path(batch, lost).unlink()
+    Path(station.spool.path(batch, lost)).unlink()
     before = metrics.INSTANCES_LOST._value.get()
     station.run()
     station.batcher.close()
@@ -269,7 +270,7 @@ def test_a_damaged_file_goes_to_quarantine_as_it_is(make, sink, keys, sealed, at
     [batch] = station.spool.batches()
     damaged = next(iter(station.spool.waiting(batch)))
     kept = station.send()
-    path = station.spool.path(batch, damaged)
+    path = Path(station.spool.path(batch, damaged))
     content = bytearray(path.read_bytes())
     content[at] ^= 0xFF
     path.write_bytes(content)

@@ -145,8 +145,8 @@ def test_answers(connections, file, answer, expected, kept):
 
     with server(behave) as (port, accepted):
         there = route(port)
-        assert connections.send_file(there, HEAD, file, 700_000) == expected
-        assert connections.send_file(there, HEAD, file, 700_000) == expected
+        assert connections.send_file(there, HEAD, file.fileno(), 700_000) == expected
+        assert connections.send_file(there, HEAD, file.fileno(), 700_000) == expected
         assert len(accepted) == (1 if kept else 2)
         connections.close()
 
@@ -159,7 +159,7 @@ def test_the_body_is_the_file(connections, file):
         connection.sendall(OK)
 
     with server(behave) as (port, _):
-        connections.send_file(route(port), HEAD, file, 700_000)
+        connections.send_file(route(port), HEAD, file.fileno(), 700_000)
         connections.close()
     file.seek(0)
     assert came == [file.read()]
@@ -168,7 +168,7 @@ def test_the_body_is_the_file(connections, file):
 def test_a_connection_closed_while_idle_is_not_noticed_by_anyone(connections, file):
     with server(answering(OK)) as (port, accepted):
         for _ in range(3):
-            answer = connections.send_file(route(port), HEAD, file, 700_000)
+            answer = connections.send_file(route(port), HEAD, file.fileno(), 700_000)
             assert answer == Answer(200)
         assert len(accepted) == 3
         connections.close()
@@ -185,7 +185,7 @@ def test_an_answer_before_the_body_s_end_is_read(connections, file):
             pass
 
     with server(behave) as (port, _):
-        answer = connections.send_file(route(port), HEAD, file, 700_000)
+        answer = connections.send_file(route(port), HEAD, file.fileno(), 700_000)
         assert answer.status == 503
         connections.close()
 
@@ -203,7 +203,7 @@ def test_an_answer_before_the_body_s_end_is_read(connections, file):
 )
 def test_what_is_no_answer_is_a_torn_connection(connections, file, answer):
     with server(answering(answer)) as (port, accepted), pytest.raises(TornError):
-        connections.send_file(route(port), HEAD, file, 700_000)
+        connections.send_file(route(port), HEAD, file.fileno(), 700_000)
     assert len(accepted) == 1
 
 
@@ -222,14 +222,14 @@ def test_who_stands_still_is_left(tmp_path, reads):
 
     with server(behave) as (port, _), path.open("rb", buffering=0) as file:
         with pytest.raises(TornError):
-            impatient.send_file(route(port), HEAD, file, size)
+            impatient.send_file(route(port), HEAD, file.fileno(), size)
         over.set()
 
 
 def test_a_file_that_became_shorter_is_the_file_s_error(connections, file):
     with server(answering(OK, length=900_000)) as (port, _):
         with pytest.raises(OSError, match="700000 of 900000") as raised:
-            connections.send_file(route(port), HEAD, file, 900_000)
+            connections.send_file(route(port), HEAD, file.fileno(), 900_000)
         assert not isinstance(raised.value, TornError)
         connections.close()
 
@@ -248,7 +248,7 @@ def test_no_more_connections_are_kept_than_asked_for(connections, file):
 
         def put():
             with Path(file.name).open("rb", buffering=0) as own:
-                connections.send_file(there, HEAD, own, 700_000)
+                connections.send_file(there, HEAD, own.fileno(), 700_000)
 
         threads = [threading.Thread(target=put) for _ in range(4)]
         for thread in threads:
@@ -302,13 +302,13 @@ def test_tls_is_verified_and_the_body_is_the_file(make_pair, file):
         there = route(port, tls=True)
         distrusting = Connections(stranger, timeout_s=1.0, keep=1)
         with pytest.raises(TornError, match="certificate"):
-            distrusting.send_file(there, HEAD, file, 700_000)
+            distrusting.send_file(there, HEAD, file.fileno(), 700_000)
         made = Connections(cert, timeout_s=1.0, keep=1)
         for _ in range(2):
-            assert made.send_file(there, HEAD, file, 700_000) == Answer(200)
+            assert made.send_file(there, HEAD, file.fileno(), 700_000) == Answer(200)
         other = Route(True, "127.0.0.1", port, "h", "/", "r", "s3", "ua")
         with pytest.raises(TornError, match="certificate"):
-            made.send_file(other, HEAD, file, 700_000)
+            made.send_file(other, HEAD, file.fileno(), 700_000)
         assert len(accepted) <= 3
         made.close()
     file.seek(0)

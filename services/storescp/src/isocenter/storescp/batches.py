@@ -7,6 +7,7 @@ and starts one job a second per account, so small associations share a batch.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from isocenter.core.batch import MAX_BYTES, MAX_INSTANCES
 
@@ -43,8 +44,7 @@ class BatchLimits:
     max_bytes: int = MAX_BYTES
 
 
-@dataclass(frozen=True)
-class BatchExtent:
+class BatchExtent(NamedTuple):
     """An open batch, as far as the decisions need it (times in seconds)."""
 
     opened_at: float

@@ -11,8 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from isocenter.core.batch import StoredInstance
 
@@ -23,8 +22,7 @@ _LIMIT = 6_000
 _AWAY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One PUT to make: an instance, a closed batch's manifest, or a file in quarantine.
 
     Attributes:
@@ -39,7 +37,7 @@ class Task:
     batch: str
     name: str = ""
     attempt: int = 0
-    instance: StoredInstance | None = field(default=None, compare=False)
+    instance: StoredInstance | None = None
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -48,7 +46,7 @@ class Task:
 
     def again(self) -> "Task":
         """The same after one more failure."""
-        return replace(self, attempt=self.attempt + 1)
+        return self._replace(attempt=self.attempt + 1)
 
 
 class Volume(Protocol):

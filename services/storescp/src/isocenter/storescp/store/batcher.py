@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from isocenter.core.batch import StoredInstance
 from isocenter.storescp import metrics
@@ -58,8 +59,7 @@ class _Batch:
     extent: BatchExtent = field(default_factory=lambda: BatchExtent(0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An instance that is to join a batch.
 
     Attributes:
@@ -186,11 +186,12 @@ class Batcher:
             batch.joined[arrival.sop_instance_uid] = (*before, arrival.sha256)
             first = batch.named.setdefault(arrival.sop_instance_uid, arrival.sha256)
             batch.writing += 1
-            batch.extent = replace(
-                batch.extent,
+            extent = batch.extent
+            batch.extent = BatchExtent(
+                extent.opened_at,
                 last_at=now,
-                instances=batch.extent.instances + 1,
-                bytes=batch.extent.bytes + arrival.size,
+                instances=extent.instances + 1,
+                bytes=extent.bytes + arrival.size,
             )
             return batch, SpoolName(
                 sop_instance_uid=arrival.sop_instance_uid,

@@ -36,8 +36,11 @@ def write(path: Path, content: bytes) -> None:
 class _Round:
     """One run of the action, and everybody it serves."""
 
+    __slots__ = ("error", "over")
+
     def __init__(self) -> None:
-        self.over = threading.Event()
+        self.over = threading.Lock()  # an Event is three objects, for every instance
+        self.over.acquire()
         self.error: BaseException | None = None
 
 
@@ -77,8 +80,9 @@ class Grouped:
                     self._action()
                 except BaseException as error:  # noqa: BLE001 - raised by each caller below
                     mine.error = error
-            mine.over.set()
+            mine.over.release()
         else:
-            mine.over.wait()
+            with mine.over:
+                pass
         if mine.error is not None:
             raise mine.error

@@ -17,9 +17,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +57,7 @@ _PRUNE_EVERY_S = 3600.0
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """An instance that was acknowledged.
 
     Attributes:
@@ -252,12 +250,16 @@ class Index:
         now, connection = int(self._now()), self._connected()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
+            forgotten: list[tuple[str, bytes]] = []
+            put: list[tuple[object, ...]] = []
             for uid, rows in self._writing.items():
                 for sha256, known in rows.items():
                     if known is None:
-                        connection.execute(_DELETE, (uid, bytes.fromhex(sha256)))
+                        forgotten.append((uid, bytes.fromhex(sha256)))
                     else:
-                        connection.execute(_PUT, _row(known, now))
+                        put.append(_row(known, now))
+            connection.executemany(_DELETE, forgotten)
+            connection.executemany(_PUT, put)
 
     def _connected(self) -> sqlite3.Connection:
         if self._writer is None:

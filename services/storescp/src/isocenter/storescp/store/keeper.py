@@ -4,9 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from isocenter.core.batch import StoredInstance
 from isocenter.core.errors import AwsError
@@ -25,8 +23,7 @@ _UNASKED_S = 30.0
 """After S3 did not answer, duplicates are not looked for there for so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What became of an instance that may be acknowledged.
 
     Attributes:
@@ -134,7 +131,7 @@ class Keeper:
                     bucket=self._spool.destination_of(batch).bucket,
                     key=placed.key,
                     batch=batch,
-                    place=self._spool.place(batch, str(name)),
+                    place=self._spool.place(batch, name),
                 )
             )
             return placed, False
@@ -147,7 +144,7 @@ class Keeper:
             if self._early is not None and not destination.gzip:
                 noted = self._early.begin(batch, str(name), placed)
             try:
-                put = self._objects.put(destination, batch, name, Path(part), placed)
+                put = self._objects.put(destination, batch, name, part, placed)
             except Exception as error:
                 if noted is not None:
                     with contextlib.suppress(OSError):

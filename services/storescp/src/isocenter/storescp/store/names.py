@@ -6,7 +6,8 @@ before. 166 characters at most, made of digits, letters, ``.``, ``-`` and ``~``.
 """
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from isocenter.core.errors import MalformedError
 from isocenter.storescp.identify import is_uid
@@ -19,8 +20,7 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolName:
+class SpoolName(NamedTuple):
     """What a spool file's name says.
 
     Attributes:
@@ -43,21 +43,32 @@ class SpoolName:
         return self.sop_instance_uid
 
     def __str__(self) -> str:
-        return f"{self.stem}~{self.sha256}~{self.calling_ae.encode().hex()}"
+        return f"{self.stem}~{self.sha256}~{_hexadecimal(self.calling_ae)}"
 
-    @classmethod
-    def parse(cls, name: str) -> "SpoolName":
+    @staticmethod
+    def parse(name: str) -> "SpoolName":
         """Read a name, without ``.dcm``.
 
         Raises:
             MalformedError: it is none of ours.
         """
-        found = _NAME.fullmatch(name)
-        if found is None or not is_uid(found["uid"]):
-            raise MalformedError(f"{name!r} is not the name of a spooled instance")
-        return cls(
-            sop_instance_uid=found["uid"],
-            sha256=found["sha256"],
-            calling_ae=bytes.fromhex(found["ae"]).decode("ascii", "replace"),
-            conflict=found["other"] is not None,
-        )
+        return _parsed(name)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(name: str) -> SpoolName:
+    """Asked for several times within a moment, from reception to the journal."""
+    found = _NAME.fullmatch(name)
+    if found is None or not is_uid(found["uid"]):
+        raise MalformedError(f"{name!r} is not the name of a spooled instance")
+    return SpoolName(
+        sop_instance_uid=found["uid"],
+        sha256=found["sha256"],
+        calling_ae=bytes.fromhex(found["ae"]).decode("ascii", "replace"),
+        conflict=found["other"] is not None,
+    )
+
+
+@lru_cache(maxsize=256)
+def _hexadecimal(title: str) -> str:
+    return title.encode().hex()

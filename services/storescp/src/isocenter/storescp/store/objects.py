@@ -1,6 +1,5 @@
 """What reception asks of S3: whether it has an object and, by setting, to take one."""
 
-from pathlib import Path
 from typing import Protocol
 
 from isocenter.core.batch import StoredInstance
@@ -23,7 +22,7 @@ class InstanceStore(Protocol):
         destination: Destination,
         batch: str,
         name: SpoolName,
-        path: Path,
+        path: str,
         instance: StoredInstance,
     ) -> StoredInstance:
         """Put an instance, and what its batch has beside it.

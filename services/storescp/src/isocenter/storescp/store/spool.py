@@ -38,6 +38,7 @@ S3 is asked before the manifest is written.
 Earlier versions had batches directly in ``<spool>``: see takeover.py.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -90,6 +91,7 @@ class Spool:
         self.volume = volume
         self.worker = worker
         self.root = volume / f"{WORKER_PREFIX}{worker}"
+        self._root = str(self.root)
         self.incoming = self.root / "incoming"
         self.destination = destination
         self._index = index
@@ -265,11 +267,10 @@ class Spool:
         Raises:
             OSError: the volume's; the instance is not in the batch.
         """
-        folder = self._folder(batch)
-        path = f"{folder.path}/{name}{SUFFIX}"
+        path = self.path(batch, name)
         try:
             os.rename(part, path)  # noqa: PTH104 - for every instance, and paths cost
-            folder.sync()
+            self._folder(batch).sync()
         except OSError:
             Path(path).unlink(missing_ok=True)
             raise
@@ -287,7 +288,7 @@ class Spool:
 
     def exists(self, batch: str, name: str) -> bool:
         """Whether an instance's file is still there."""
-        return self.path(batch, name).exists()
+        return Path(self.path(batch, name)).exists()
 
     def quarantined(self) -> Iterator[tuple[str, str]]:
         """Reason and hash of every file in quarantine."""
@@ -297,11 +298,11 @@ class Spool:
         """Whether such a file is still there."""
         return self.quarantine.files(reason, sha256)[0].exists()
 
-    def path(self, batch: str, name: str) -> Path:
-        """The instance's file."""
-        return self.root / batch / f"{name}{SUFFIX}"
+    def path(self, batch: str, name: str | SpoolName) -> str:
+        """The instance's file; as text, because it is asked for so often."""
+        return f"{self._root}/{batch}/{name}{SUFFIX}"
 
-    def place(self, batch: str, name: str) -> str:
+    def place(self, batch: str, name: str | SpoolName) -> str:
         """The instance's file, relative to the volume."""
         return f"{self.root.name}/{batch}/{name}{SUFFIX}"
 
@@ -312,7 +313,7 @@ class Spool:
             FileNotFoundError: there is no such file; S3 may have it (``is_put``).
             MalformedError: only damage to the volume makes it unreadable.
         """
-        with self.path(batch, name).open("rb") as file:
+        with Path(self.path(batch, name)).open("rb") as file:
             status = os.fstat(file.fileno())
             meta = read_header(file)
             identity = identify(file, meta.transfer_syntax_uid)
@@ -395,8 +396,13 @@ class Spool:
             OSError: the volume's; marking again does no harm.
         """
         self.note_put(batch, puts)
-        for name, _ in puts:
-            self._give_back(self.path(batch, name))
+        for name, instance in puts:
+            path = self.path(batch, name)
+            with contextlib.suppress(FileNotFoundError):
+                compressed = instance.sha256 != SpoolName.parse(name).sha256
+                size = Path(path).stat().st_size if compressed else instance.bytes
+                self.parts.give_back(path, size)
+                self.usage.add(-size)
 
     def put_aside(
         self,
@@ -410,7 +416,7 @@ class Spool:
         Raises:
             OSError: the volume's; it may still be in the batch.
         """
-        path = self.path(batch, name)
+        path = Path(self.path(batch, name))
         known = SpoolName.parse(name)
         self.reserve.within(
             lambda: self.quarantine.keep(path, known.sha256, reason, record)
@@ -418,14 +424,6 @@ class Spool:
         self._folder(batch).sync()
         if self._index is not None:
             self._index.forget(known.sop_instance_uid, known.sha256)
-
-    def _give_back(self, path: Path) -> None:
-        try:
-            size = path.stat().st_size
-            self.parts.give_back(str(path), size)
-        except FileNotFoundError:
-            return
-        self.usage.add(-size)
 
     # The manifest.
 

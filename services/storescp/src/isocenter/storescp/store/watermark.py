@@ -1,7 +1,7 @@
 """Whether there is room for one more instance."""
 
 import logging
-import shutil
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +86,8 @@ class Watermark:
         Raises:
             OSError: the volume's.
         """
-        free, used = shutil.disk_usage(self._folder).free, self._used()
+        volume = os.statvfs(self._folder)
+        free, used = volume.f_bavail * volume.f_frsize, self._used()
         with self._lock:
             before = self._refusing
             now = self._refusing = full(self._limits, free, used, refusing=before)

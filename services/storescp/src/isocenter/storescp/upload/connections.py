@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from isocenter.storescp.upload.http_connection import Answer, HttpConnection, TornError
 from isocenter.storescp.upload.sigv4 import Route
@@ -31,9 +31,7 @@ class Connections:
         self._idle: dict[Route, deque[HttpConnection]] = {}
         self._lock = threading.Lock()
 
-    def send_file(
-        self, route: Route, head: bytes, file: BinaryIO, length: int
-    ) -> Answer:
+    def send_file(self, route: Route, head: bytes, file: int, length: int) -> Answer:
         """Send a file on an idle connection or a new one.
 
         A connection that the peer closed while it was idle is not told from a good

@@ -7,10 +7,9 @@ import base64
 import html
 import os
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import boto3
 import botocore.session
@@ -53,8 +52,7 @@ def base64_of(digest: bytes) -> str:
     return base64.b64encode(digest).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class FilePut:
+class FilePut(NamedTuple):
     """A file that is to become an object.
 
     Attributes:
@@ -68,7 +66,7 @@ class FilePut:
 
     bucket: str
     key: str
-    path: Path
+    path: str | Path
     sha256: str
     content_type: str = "application/dicom"
 
@@ -141,9 +139,9 @@ class DirectPut:
             "content-type": request.content_type,
             "x-amz-checksum-sha256": base64_of(bytes.fromhex(request.sha256)),
         }
-        # Not buffered: the kernel reads it, or readv into our own buffer.
-        with request.path.open("rb", buffering=0) as file:
-            length = os.fstat(file.fileno()).st_size
+        file = os.open(request.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            length = os.fstat(file).st_size
             head = put_head(
                 route,
                 request.key,
@@ -154,6 +152,8 @@ class DirectPut:
                 now=datetime.now(UTC),
             )
             answer = self._connections.send_file(route, head, file, length)
+        finally:
+            os.close(file)
         if answer.status != _SUCCESS:
             raise client_error(answer.status, answer.body)
         return True

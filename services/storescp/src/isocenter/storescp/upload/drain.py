@@ -194,7 +194,7 @@ class Drain:
     def _set_aside(self, batch: str, name: str, error: IsocenterError) -> None:
         """S3 will never take it, or it can't be read: the batch goes on without it."""
         known = SpoolName.parse(name)
-        path = self._spool.path(batch, name)
+        path = Path(self._spool.path(batch, name))
         intact = _sha256_of(path) == known.sha256
         reason = Reason.REFUSED if intact else Reason.DAMAGED
         log.error(
@@ -246,7 +246,7 @@ class Drain:
                 destination, batch, SpoolName.parse(name), path, instance
             )
         except FileNotFoundError:
-            if path.exists():
+            if self._spool.exists(batch, name):
                 raise
             self._gone(batch, name)
             return None

@@ -52,7 +52,7 @@ class InstanceObjects:
         destination: Destination,
         batch: str,
         name: SpoolName,
-        path: Path,
+        path: str,
         instance: StoredInstance,
     ) -> StoredInstance:
         """Put an instance, and before it what its batch has beside it.
@@ -77,14 +77,14 @@ class InstanceObjects:
         return put
 
     def _put_file(
-        self, destination: Destination, path: Path, instance: StoredInstance
+        self, destination: Destination, path: str, instance: StoredInstance
     ) -> StoredInstance:
         bucket, key = destination.bucket, instance.key
         if not destination.gzip:
             put = FilePut(bucket, key, path, instance.sha256)
             self._uploader.put_file(put, patient=self._patient)
             return instance
-        with compressed_file(path, self._folder, self._gzip_level) as found:
+        with compressed_file(Path(path), self._folder, self._gzip_level) as found:
             put = FilePut(bucket, key, found.path, found.sha256, CONTENT_TYPE)
             self._uploader.put_file(put, patient=self._patient)
             return instance.model_copy(
@@ -96,14 +96,14 @@ class InstanceObjects:
         destination: Destination,
         batch: str,
         name: SpoolName,
-        path: Path,
+        path: str,
         instance: StoredInstance,
     ) -> None:
         key = destination.metadata_key(batch, name.stem, instance.study_instance_uid)
         if key is None:
             return
         document = metadata_json(
-            path,
+            Path(path),
             sop_instance_uid=instance.sop_instance_uid,
             transfer_syntax_uid=instance.transfer_syntax_uid,
         )

@@ -57,6 +57,9 @@ class Route:
     service: str
     user_agent: str
 
+    def __hash__(self) -> int:
+        return hash((self.host, self.port))
+
 
 @lru_cache(maxsize=8)
 def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
@@ -64,6 +67,11 @@ def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@lru_cache(maxsize=8)
+def _stamp(second: datetime) -> str:
+    return f"{second:%Y%m%dT%H%M%SZ}"
 
 
 def put_head(
@@ -89,7 +97,7 @@ def put_head(
         now: UTC.
     """
     path = route.path + quote(key, safe="/~")
-    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    stamp = _stamp(now.replace(microsecond=0))
     scope = f"{stamp[:8]}/{route.region}/{route.service}/aws4_request"
     signed = {
         **headers,
