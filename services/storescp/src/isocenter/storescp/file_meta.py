@@ -30,6 +30,12 @@ def _text(element: int, vr: bytes, value: str) -> bytes:
     return _SHORT.pack(_GROUP, element, vr, len(encoded)) + encoded
 
 
+_BEGIN = _LONG.pack(_GROUP, 0x0001, b"OB", 2) + b"\0\1"
+_END = _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _text(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME
+)
+
+
 def part10_header(
     *,
     sop_class_uid: str,
@@ -46,16 +52,13 @@ def part10_header(
         sop_instance_uid: Media Storage SOP Instance UID (0002,0003).
         transfer_syntax_uid: of the data set's bytes (0002,0010).
     """
-    version = b"\0\1"
-    elements = [
-        _LONG.pack(_GROUP, 0x0001, b"OB", len(version)) + version,
-        _text(0x0002, b"UI", sop_class_uid),
-        _text(0x0003, b"UI", sop_instance_uid),
-        _text(0x0010, b"UI", transfer_syntax_uid),
-        _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-        _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
-    ]
-    body = b"".join(elements)
+    body = (
+        _BEGIN
+        + _text(0x0002, b"UI", sop_class_uid)
+        + _text(0x0003, b"UI", sop_instance_uid)
+        + _text(0x0010, b"UI", transfer_syntax_uid)
+        + _END
+    )
     return _PREAMBLE + _GROUP_LENGTH.pack(_GROUP, 0, b"UL", 4, len(body)) + body
 
 

@@ -1,5 +1,7 @@
 """Prometheus metrics of the Store SCP; the names are part of the interface."""
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 # Associations.
@@ -117,3 +119,18 @@ COMMITMENTS_WAITING = Gauge(
     "isocenter_storescp_commitments_waiting",
     "Requests for storage commitment that were not reported on yet.",
 )
+
+
+# To find a label's counter costs more than to count: these remember.
+
+
+@lru_cache(maxsize=64)
+def stores(status: int) -> Counter:
+    """``STORES`` of a status."""
+    return STORES.labels(f"{status:04X}")
+
+
+@lru_cache(maxsize=16)
+def uploads(kind: str, outcome: str) -> Counter:
+    """``UPLOADS`` of a kind and an outcome."""
+    return UPLOADS.labels(kind, outcome)

@@ -39,11 +39,8 @@ class Assembly:
         self._command = bytearray()
         self._context: AcceptedContext | None = None
         self._message: Message | None = None
-
-    @property
-    def between(self) -> bool:
+        self.between = True
         """Whether no message has begun."""
-        return self._context is None
 
     def value(self, context_id: int, control: int, length: int) -> None:
         """Take one value, whose bytes are the reader's next.
@@ -66,6 +63,7 @@ class Assembly:
                     AbortReason.INVALID_PARAMETER,
                 )
             self._context = context
+            self.between = False
         message = self._message
         expected = COMMAND if message is None else 0
         if control & COMMAND != expected or context.context_id != context_id:
@@ -102,6 +100,7 @@ class Assembly:
 
     def _complete(self, message: Message) -> None:
         self._message = self._context = None
+        self.between = True
         self._finish(message)
 
     def broken_off(self) -> None:

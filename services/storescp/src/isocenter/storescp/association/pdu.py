@@ -28,6 +28,11 @@ class PduType(IntEnum):
 
 KNOWN_TYPES = frozenset(range(0x01, 0x08))
 """Types of PS3.8; others are unrecognized."""
+EXPECTED_TYPES = {
+    int(kind): kind
+    for kind in (PduType.P_DATA_TF, PduType.A_RELEASE_RQ, PduType.A_ABORT)
+}
+"""Of those, what may come while an association stands."""
 
 
 class AbortSource(IntEnum):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from isocenter.core.errors import IsocenterError
 from isocenter.storescp.association.pdu import (
+    EXPECTED_TYPES,
     HEADER,
     KNOWN_TYPES,
     PDV_HEADER,
@@ -25,6 +26,7 @@ BUFFER_BYTES = 256 * 1024
 """Memory of an association; also the largest piece that is handed on."""
 _ROOM = 64 * 1024
 """Received at once if it is there; with less room left, the buffer is emptied first."""
+_HEADER_BYTES, _PDV_HEADER_BYTES = HEADER.size, PDV_HEADER.size
 _FIXED_LENGTH = 4
 """Of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT (PS3.8 9.3.6 to 9.3.8)."""
 _SLACK = 12
@@ -126,21 +128,21 @@ class PduReader:
         self._deadline = now + self._patience.pdu_s
         if idle:
             self._message_began, self._message_bytes = now, 0
-        self._need(HEADER.size)
-        kind, length = HEADER.unpack_from(self._view, self._start)
-        if kind not in KNOWN_TYPES:
-            raise ProtocolError("unrecognized PDU", AbortReason.UNRECOGNIZED_PDU)
-        if kind < PduType.P_DATA_TF or kind == PduType.A_RELEASE_RP:
-            raise ProtocolError("unexpected PDU", AbortReason.UNEXPECTED_PDU)
-        if kind == PduType.P_DATA_TF:
-            valid = PDV_HEADER.size <= length <= self._longest
+        if self._end - self._start < _HEADER_BYTES:
+            self._need(_HEADER_BYTES)
+        number, length = HEADER.unpack_from(self._view, self._start)
+        kind = EXPECTED_TYPES.get(number)
+        if kind is None:
+            raise _out_of_place(number)
+        if kind is PduType.P_DATA_TF:
+            valid = _PDV_HEADER_BYTES <= length <= self._longest
         else:
             valid = length == _FIXED_LENGTH
         if not valid:
             raise ProtocolError(
                 f"a PDU of invalid length {length}", AbortReason.INVALID_PARAMETER
             )
-        self._start += HEADER.size
+        self._start += _HEADER_BYTES
         self._left = length
         self._message_bytes += length
         took = now - self._message_began
@@ -148,7 +150,7 @@ class PduReader:
             self._message_bytes < took * self._patience.slowest_bytes_per_s
         ):
             raise SilenceError("the peer sent a message too slowly")
-        return PduType(kind)
+        return kind
 
     def fixed(self) -> bytes:
         """The four bytes of a release or abort."""
@@ -166,17 +168,18 @@ class PduReader:
         """
         if not self._left:
             return None
-        if self._left < PDV_HEADER.size:
+        if self._left < _PDV_HEADER_BYTES:
             raise ProtocolError(
                 "a PDU ends within an item", AbortReason.INVALID_PARAMETER
             )
-        self._need(PDV_HEADER.size)
+        if self._end - self._start < _PDV_HEADER_BYTES:
+            self._need(_PDV_HEADER_BYTES)
         length, context_id, control = PDV_HEADER.unpack_from(self._view, self._start)
         if not 2 <= length <= self._left - 4:  # noqa: PLR2004 - of its own two bytes, to the PDU's end after its length (PS3.8 9.3.5.1)
             raise ProtocolError(
                 "a PDU's item has an invalid length", AbortReason.INVALID_PARAMETER
             )
-        self._start += PDV_HEADER.size
+        self._start += _PDV_HEADER_BYTES
         self._left -= length + 4
         return context_id, control, length - 2
 
@@ -252,6 +255,12 @@ class PduReader:
         self._end += received
         if self._clock() >= self._deadline:
             raise SilenceError("the peer sent a PDU too slowly")
+
+
+def _out_of_place(kind: int) -> ProtocolError:
+    if kind in KNOWN_TYPES:
+        return ProtocolError("unexpected PDU", AbortReason.UNEXPECTED_PDU)
+    return ProtocolError("unrecognized PDU", AbortReason.UNRECOGNIZED_PDU)
 
 
 def _nowhere(piece: memoryview) -> None:

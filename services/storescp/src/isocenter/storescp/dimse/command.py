@@ -99,9 +99,9 @@ class CommandSet:
         value = self.elements.get(element)
         if value is None:
             return None
-        if len(value) != _U16.size:
+        if len(value) != 2:  # noqa: PLR2004 - bytes of VR US
             raise MalformedError(f"(0000,{element:04X}) of the command is not a number")
-        return int(_U16.unpack(value)[0])
+        return int.from_bytes(value, "little")
 
     def required(self, element: Element) -> int:
         """A value of VR US that every such message has.
@@ -157,6 +157,6 @@ def encode(elements: Iterable[tuple[int, bytes]]) -> bytes:
         elements: number and even value of each but Group Length, ascending.
     """
     body = b"".join(
-        _HEADER.pack(0, element, len(value)) + value for element, value in elements
+        [_HEADER.pack(0, element, len(value)) + value for element, value in elements]
     )
     return _HEADER.pack(0, 0, 4) + struct.pack("<L", len(body)) + body

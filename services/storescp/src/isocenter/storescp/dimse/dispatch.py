@@ -123,7 +123,7 @@ class Dispatcher:
             said = {"dicom_status": f"{status:04X}", "reason": status.name.lower()}
             self._telling.refused("request refused", {**self._fields, **said})
         if command.required(Element.COMMAND_FIELD) == CommandField.C_STORE:
-            metrics.STORES.labels(f"{status:04X}").inc()
+            metrics.stores(status).inc()
         answer(response(command, status))
 
     def _storing(
@@ -136,12 +136,15 @@ class Dispatcher:
             calling_ae=self._peer.calling_ae,
             message_id=command.required(Element.MESSAGE_ID),
         )
-        fields = {
-            **self._fields,
-            "sop_class_uid": loggable(request.sop_class_uid),
-            "sop_instance_uid": loggable(request.sop_instance_uid),
-            "transfer_syntax_uid": request.transfer_syntax_uid,
-        }
+
+        def fields() -> dict[str, object]:
+            return {
+                **self._fields,
+                "sop_class_uid": loggable(request.sop_class_uid),
+                "sop_instance_uid": loggable(request.sop_instance_uid),
+                "transfer_syntax_uid": request.transfer_syntax_uid,
+            }
+
         return Storing(
             command,
             lambda: self._services.store.open(request, self._peer),

@@ -36,7 +36,7 @@ class Storing:
         request: CommandSet,
         open_sink: Callable[[], Sink],
         answer: Callable[[bytes], None],
-        fields: dict[str, object],
+        fields: Callable[[], dict[str, object]],
         telling: Telling,
         *,
         delay_s: float = 0.0,
@@ -88,7 +88,7 @@ class Storing:
             outcome = self._refused()
         else:
             self._kept(outcome, time.monotonic() - received_at)
-        metrics.STORES.labels(f"{outcome.status:04X}").inc()
+        metrics.stores(outcome.status).inc()
         if self._delay_s:
             time.sleep(self._delay_s)
         self._answer(
@@ -110,19 +110,21 @@ class Storing:
             sink.abandon()
 
     def _kept(self, outcome: Outcome, seconds: float) -> None:
-        fields = self._fields | dict(outcome.fields)
-        fields["duration_s"] = round(seconds, 4)
         if outcome.status is not StoreStatus.SUCCESS:
-            self._telling.refused("instance not stored", fields | _said(outcome))
+            fields = {**self._fields(), **outcome.fields, **_said(outcome)}
+            self._telling.refused("instance not stored", fields)
             return
         metrics.STORE_SECONDS.observe(seconds)
         if outcome.bytes:
             metrics.STORED_BYTES.inc(outcome.bytes)
         # One line for each would be the platform's whole log: the association's last
         # line has the sums, and the batch's manifest the instances.
-        log.debug(
-            "instance stored" if outcome.bytes else "same instance again", extra=fields
-        )
+        if log.isEnabledFor(logging.DEBUG):
+            fields = {**self._fields(), **outcome.fields}
+            log.debug(
+                "instance stored" if outcome.bytes else "same instance again",
+                extra={**fields, "duration_s": round(seconds, 4)},
+            )
 
     def _refused(self) -> Outcome:
         error = self._error or RuntimeError("a sink without outcome")
@@ -131,7 +133,7 @@ class Storing:
         unforeseen = answer.status is StoreStatus.PROCESSING_FAILURE
         self._telling.refused(
             "instance not stored",
-            self._fields | _said(outcome),
+            {**self._fields(), **_said(outcome)},
             error if unforeseen else None,
         )
         return outcome

@@ -109,15 +109,16 @@ class Backlog:
         self._quarantine_unlisted = False
         self._listing = False
         self._closed = False
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)
-        self._emptied = threading.Condition(lock)
+        # The lock by itself where nobody is waited for: a condition is Python.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._emptied = threading.Condition(self._lock)
 
     # What comes in.
 
     def add(self, task: Task) -> None:
         """A task that is due now; of an instance, that it was acknowledged."""
-        with self._changed:
+        with self._lock:
             if task.kind == "quarantine":
                 self._add_quarantined(task)
                 return
@@ -169,7 +170,7 @@ class Backlog:
         Each task taken must be followed by one ``done`` or one ``put_back``, never
         both: what was put back may be another thread's by then.
         """
-        with self._changed:
+        with self._lock:
             while not self._closed:
                 now = self._clock()
                 if self._heap and self._heap[0][0] <= now:
@@ -184,11 +185,12 @@ class Backlog:
 
     def done(self, task: Task) -> None:
         """A taken task has been carried out."""
-        with self._changed:
-            if self._listed.get(task.subject):
-                del self._listed[task.subject]
+        subject = task.subject
+        with self._lock:
+            if self._listed.get(subject):
+                del self._listed[subject]
                 self._left -= 1
-            if self._is_empty():
+            if not self._listed and self._is_empty():
                 self._emptied.notify_all()
             elif self._may_list():
                 self._changed.notify()

@@ -13,8 +13,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -86,6 +86,32 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class _Claim:
+    """Holds a UID among all claims; a generator would cost several times as much."""
+
+    __slots__ = ("_claims", "_held", "_uid")
+
+    def __init__(self, claims: dict[str, threading.Lock], uid: str) -> None:
+        self._claims = claims
+        self._uid = uid
+        self._held = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._held.acquire()
+        deadline = time.monotonic() + _WAIT_FOR_TWIN_S
+        while (other := self._claims.setdefault(self._uid, self._held)) != self._held:
+            if not other.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise StoreRefusedError(
+                    StoreStatus.PROCESSING_FAILURE,
+                    "the same instance, sent twice at once, was not stored",
+                )
+            other.release()  # for the next that waits
+
+    def __exit__(self, *_failure: object) -> None:
+        del self._claims[self._uid]
+        self._held.release()
+
+
 class Batcher:
     """Puts instances into batches, and says when a batch is complete.
 
@@ -116,32 +142,15 @@ class Batcher:
         self._open: _Batch | None = None
         self._batches: dict[str, _Batch] = {}
         self._lock = threading.Lock()
-        self._claimed: set[str] = set()
-        self._unclaimed = threading.Condition()
+        self._claimed: dict[str, threading.Lock] = {}
 
-    @contextmanager
-    def claim(self, sop_instance_uid: str) -> Iterator[None]:
+    def claim(self, sop_instance_uid: str) -> AbstractContextManager[None]:
         """Be the only one in this process to store an instance of this UID.
 
         Raises:
             StoreRefusedError: somebody else is at it, and does not come to an end.
         """
-        with self._unclaimed:
-            free = self._unclaimed.wait_for(
-                lambda: sop_instance_uid not in self._claimed, _WAIT_FOR_TWIN_S
-            )
-            if not free:
-                raise StoreRefusedError(
-                    StoreStatus.PROCESSING_FAILURE,
-                    "the same instance, sent twice at once, was not stored",
-                )
-            self._claimed.add(sop_instance_uid)
-        try:
-            yield
-        finally:
-            with self._unclaimed:
-                self._claimed.discard(sop_instance_uid)
-                self._unclaimed.notify_all()
+        return _Claim(self._claimed, sop_instance_uid)
 
     def has(self, sop_instance_uid: str, sha256: str) -> bool:
         """Whether the open batch has these bytes; call it under ``claim``."""

@@ -1,6 +1,7 @@
 """A batch's folder in use: what it needs in memory, whatever its size."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.destination: Destination | None = None
-        self.sync = durable.Grouped(lambda: durable.sync_folder(path))
+        self.sync = durable.Grouped(partial(durable.sync_folder, str(path)))
         self.journal = Journal(path)
         self.opened_here = False
         self._not_retracted: set[str] = set()

@@ -90,6 +90,7 @@ class Known(NamedTuple):
 
 _Rows = dict[str, dict[str, Known | None]]
 """SOP Instance UID -> SHA-256 -> what is known; None for what is to be forgotten."""
+_NONE: dict[str, Known | None] = {}
 
 
 class Index:
@@ -117,7 +118,9 @@ class Index:
         self._pending: _Rows = {}
         self._writing: _Rows = {}
         self._waiting = 0
-        self._changed = threading.Condition()
+        # The lock by itself where nobody is told or waited for: a condition is Python.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = False
         self._dropped = 0
         self._reading = threading.Lock()
@@ -133,13 +136,15 @@ class Index:
 
     def find(self, sop_instance_uid: str) -> list[Known]:
         """What is known of a SOP Instance UID; nothing if the file can't be read."""
-        with self._changed:
-            fresh: dict[str, Known | None] = {}
-            for rows in (self._writing, self._pending):
-                fresh |= rows.get(sop_instance_uid, {})
-        found: dict[str, Known | None] = {
-            known.sha256: known for known in self._stored(sop_instance_uid)
-        }
+        with self._lock:
+            fresh = {
+                **self._writing.get(sop_instance_uid, _NONE),
+                **self._pending.get(sop_instance_uid, _NONE),
+            }
+        stored = self._stored(sop_instance_uid)
+        if not fresh:
+            return stored
+        found: dict[str, Known | None] = {known.sha256: known for known in stored}
         return [known for known in (found | fresh).values() if known is not None]
 
     def _stored(self, sop_instance_uid: str) -> list[Known]:
@@ -165,7 +170,7 @@ class Index:
         self._add(sop_instance_uid, sha256, None)
 
     def _add(self, uid: str, sha256: str, known: Known | None) -> None:
-        with self._changed:
+        with self._lock:
             if self._waiting >= _MOST_PENDING:
                 self._dropped += 1
                 return

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from isocenter.core.batch import StoredInstance
@@ -11,6 +12,7 @@ from isocenter.core.errors import AwsError
 from isocenter.storescp import metrics
 from isocenter.storescp.status import StoreRefusedError, StoreStatus
 from isocenter.storescp.store.batcher import Arrival, Batcher, Write
+from isocenter.storescp.store.destination import Destination
 from isocenter.storescp.store.early import EarlyNotes
 from isocenter.storescp.store.index import Index, Known
 from isocenter.storescp.store.names import SpoolName
@@ -35,6 +37,35 @@ class Kept(NamedTuple):
     key: str
     duplicate: bool
     moved: bool
+
+
+class Received(NamedTuple):
+    """An instance that came, as ``StoredInstance`` but for the key it will have."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    bytes: int
+    sha256: str
+    calling_ae: str
+    received_at: datetime
+
+    def stored_as(self, key: str) -> StoredInstance:
+        """Its record."""
+        return StoredInstance(
+            key=key,
+            sop_instance_uid=self.sop_instance_uid,
+            sop_class_uid=self.sop_class_uid,
+            study_instance_uid=self.study_instance_uid,
+            series_instance_uid=self.series_instance_uid,
+            transfer_syntax_uid=self.transfer_syntax_uid,
+            bytes=self.bytes,
+            sha256=self.sha256,
+            calling_ae=self.calling_ae,
+            received_at=self.received_at,
+        )
 
 
 class Keeper:
@@ -67,13 +98,11 @@ class Keeper:
         self._ask_again_at = 0.0
         self._early = EarlyNotes(spool) if durability == "object_store" else None
 
-    def keep(
-        self, instance: StoredInstance, part: str, sync: Callable[[], None]
-    ) -> Kept:
+    def keep(self, instance: Received, part: str, sync: Callable[[], None]) -> Kept:
         """Make an instance durable, unless its bytes are known.
 
         Args:
-            instance: what came; its key is made here.
+            instance: what came.
             part: its file; moved, if it is kept on the volume.
             sync: makes the file's content durable.
 
@@ -84,7 +113,12 @@ class Keeper:
         uid, sha256 = instance.sop_instance_uid, instance.sha256
         with self._batcher.claim(uid):
             known = self._index.find(uid)
-            same = next((k for k in known if k.sha256 == sha256), None)
+            same, others = None, False
+            for each in known:
+                if each.sha256 == sha256:
+                    same = each
+                else:
+                    others = True
             if self._batcher.has(uid, sha256) or (same and self._is_there(same)):
                 metrics.DUPLICATES.inc()
                 return Kept(same.key if same else "", duplicate=True, moved=False)
@@ -93,7 +127,7 @@ class Keeper:
                 sha256=sha256,
                 size=instance.bytes,
                 calling_ae=instance.calling_ae,
-                conflict=any(k.sha256 != sha256 for k in known),
+                conflict=others,
             )
             stored, name = self._batcher.add(
                 arrival, self._writer(instance, part, sync)
@@ -110,17 +144,16 @@ class Keeper:
             )
         return Kept(stored.key, duplicate=False, moved=self._early is None)
 
-    def _writer(
-        self, instance: StoredInstance, part: str, sync: Callable[[], None]
-    ) -> Write:
-        def keyed(batch: str, name: SpoolName) -> StoredInstance:
-            key = self._spool.destination_of(batch).instance_key(
-                batch, name.stem, instance.study_instance_uid
-            )
-            return instance.model_copy(update={"key": key})
+    def _writer(self, instance: Received, part: str, sync: Callable[[], None]) -> Write:
+        def placed_at(
+            destination: Destination, batch: str, name: SpoolName
+        ) -> StoredInstance:
+            study = instance.study_instance_uid
+            return instance.stored_as(destination.instance_key(batch, name.stem, study))
 
         def to_spool(batch: str, name: SpoolName) -> tuple[StoredInstance, bool]:
-            placed = keyed(batch, name)
+            destination = self._spool.destination_of(batch)
+            placed = placed_at(destination, batch, name)
             sync()
             self._spool.keep(batch, part, name)
             self._index.record(
@@ -128,7 +161,7 @@ class Keeper:
                     sop_instance_uid=name.sop_instance_uid,
                     sha256=name.sha256,
                     sop_class_uid=placed.sop_class_uid,
-                    bucket=self._spool.destination_of(batch).bucket,
+                    bucket=destination.bucket,
                     key=placed.key,
                     batch=batch,
                     place=self._spool.place(batch, name),
@@ -138,7 +171,7 @@ class Keeper:
 
         def to_object_store(batch: str, name: SpoolName) -> tuple[StoredInstance, bool]:
             destination = self._spool.destination_of(batch)
-            placed = keyed(batch, name)
+            placed = placed_at(destination, batch, name)
             noted = None
             # What a compressed object is, is only known when it was put.
             if self._early is not None and not destination.gzip:

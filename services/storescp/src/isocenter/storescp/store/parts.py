@@ -70,8 +70,10 @@ class Parts:
             self._unused = min(self._unused, len(self._blanks))
             self._bytes -= size
         if path:
-            with suppress(FileNotFoundError):
+            try:
                 return Part(os.open(path, os.O_RDWR | os.O_CLOEXEC), path, size)
+            except FileNotFoundError:  # somebody tidied the volume
+                pass
         path = f"{self._folder}/{next(self._numbers)}.part"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return Part(os.open(path, flags, 0o600), path, 0)

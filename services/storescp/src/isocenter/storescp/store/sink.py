@@ -2,19 +2,23 @@
 
 import contextlib
 import hashlib
-import io
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from isocenter.core.batch import StoredInstance
 from isocenter.storescp.association.negotiation import Peer
 from isocenter.storescp.dimse.service import Outcome, StoreCommand
 from isocenter.storescp.file_meta import part10_header
-from isocenter.storescp.identify import Identity, identify, is_uid, tag_text
+from isocenter.storescp.identify import (
+    Identity,
+    identify,
+    identify_start,
+    is_uid,
+    tag_text,
+)
 from isocenter.storescp.quarantine.entry import Reason
 from isocenter.storescp.status import StoreRefusedError, StoreStatus
-from isocenter.storescp.store.keeper import Keeper
+from isocenter.storescp.store.keeper import Keeper, Received
 from isocenter.storescp.store.spool import Spool
 from isocenter.storescp.store.watermark import Watermark
 
@@ -93,14 +97,13 @@ class SpoolSink:
             OSError: the volume's.
         """
         self._hash.update(piece)
-        if self._start:
-            _write(self._file, piece)
-        else:
-            self._start = bytes(piece[:_START_BYTES])
-            written = os.writev(self._file, (self._header, piece))
-            for part in (memoryview(self._header), piece):
-                _write(self._file, part[written:])
-                written = max(0, written - len(part))
+        parts = (piece,) if self._start else (self._header, piece)
+        self._start = self._start or bytes(piece[:_START_BYTES])
+        written = os.writev(self._file, parts)
+        for part in parts:
+            if written < len(part):
+                _write(self._file, memoryview(part)[written:])
+            written = max(0, written - len(part))
         self._size += len(piece)
         if self._size >= self._next_step:
             self._next_step += _STEP_BYTES
@@ -167,7 +170,8 @@ class SpoolSink:
                     self._spool.parts.give_back(self._path, size)
                 else:
                     os.unlink(self._path)  # noqa: PTH108 - parts are paths as text
-        self._spool.usage.add(used - self._used)
+        if used != self._used:
+            self._spool.usage.add(used - self._used)
 
     def _count(self) -> None:
         self._spool.usage.add(self._size - self._used)
@@ -196,16 +200,15 @@ class SpoolSink:
 
     def _identified(self) -> Identity:
         syntax = self._command.transfer_syntax_uid
-        try:
-            return identify(io.BytesIO(self._start), syntax)
-        except StoreRefusedError:  # what is missing there may come later
-            with os.fdopen(self._file, "rb", closefd=False) as file:
-                file.seek(self._header_bytes)
-                return identify(file, syntax)
+        found = identify_start(self._start, syntax)
+        if found is not None:
+            return found
+        with os.fdopen(self._file, "rb", closefd=False) as file:
+            file.seek(self._header_bytes)
+            return identify(file, syntax)
 
-    def _instance(self, sha256: str, identity: Identity) -> StoredInstance:
-        return StoredInstance(
-            key="",
+    def _instance(self, sha256: str, identity: Identity) -> Received:
+        return Received(
             sop_instance_uid=identity.sop_instance_uid,
             sop_class_uid=identity.sop_class_uid,
             study_instance_uid=identity.study_instance_uid,

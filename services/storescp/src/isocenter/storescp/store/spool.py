@@ -38,7 +38,6 @@ S3 is asked before the manifest is written.
 Earlier versions had batches directly in ``<spool>``: see takeover.py.
 """
 
-import contextlib
 import fcntl
 import logging
 import os
@@ -398,11 +397,13 @@ class Spool:
         self.note_put(batch, puts)
         for name, instance in puts:
             path = self.path(batch, name)
-            with contextlib.suppress(FileNotFoundError):
-                compressed = instance.sha256 != SpoolName.parse(name).sha256
+            compressed = instance.sha256 != SpoolName.parse(name).sha256
+            try:
                 size = Path(path).stat().st_size if compressed else instance.bytes
                 self.parts.give_back(path, size)
-                self.usage.add(-size)
+            except FileNotFoundError:  # given back before
+                continue
+            self.usage.add(-size)
 
     def put_aside(
         self,
@@ -449,11 +450,13 @@ class Spool:
         folder.sync()
 
     def _folder(self, batch: str) -> BatchFolder:
-        with self._folders_lock:
-            folder = self._folders.get(batch)
-            if folder is None:
-                folder = self._folders[batch] = BatchFolder(self.root / batch)
-            return folder
+        folder = self._folders.get(batch)
+        if folder is None:
+            with self._folders_lock:
+                folder = self._folders.get(batch)
+                if folder is None:
+                    folder = self._folders[batch] = BatchFolder(self.root / batch)
+        return folder
 
 
 def take_lock(folder: Path) -> int:

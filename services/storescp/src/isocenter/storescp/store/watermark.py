@@ -62,7 +62,7 @@ class Watermark:
     def __init__(
         self, folder: Path, limits: Limits, used: Callable[[], int] = lambda: 0
     ) -> None:
-        self._folder = folder
+        self._folder = str(folder)
         self._limits = limits
         self._used = used
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 One attempt; what it means is ``uploader``'s to judge.
 """
 
-import base64
+import binascii
 import html
 import os
 import re
@@ -49,7 +49,7 @@ def client_error(status: int, body: bytes) -> ClientError:
 
 def base64_of(digest: bytes) -> str:
     """A checksum as S3's headers have it."""
-    return base64.b64encode(digest).decode("ascii")
+    return binascii.b2a_base64(digest, newline=False).decode("ascii")
 
 
 class FilePut(NamedTuple):

@@ -132,13 +132,13 @@ class Drain:
         if failure is not None:
             self._failed(task, failure)
             return
-        metrics.UPLOADS.labels(task.kind, "put").inc()
+        metrics.uploads(task.kind, "put").inc()
         if task.kind == "instance":
             self._batcher.put_done(task.batch)
         self._work.done(task)
 
     def _failed(self, task: Task, error: Exception) -> None:
-        metrics.UPLOADS.labels(task.kind, "failed").inc()
+        metrics.uploads(task.kind, "failed").inc()
         closed_s = 0.0
         if isinstance(error, AwsError) and not isinstance(error, RefusedError):
             with self._gate_lock:

@@ -31,7 +31,8 @@ class Noting:
         self._noted = noted
         self._puts: list[tuple[Task, StoredInstance]] = []
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._run, name="noting", daemon=True)
 
     def start(self) -> None:
@@ -44,7 +45,7 @@ class Noting:
 
     def add(self, task: Task, put: StoredInstance) -> None:
         """S3 has a task's instance, as ``put`` says."""
-        with self._changed:
+        with self._lock:
             self._puts.append((task, put))
             if len(self._puts) == 1:
                 self._changed.notify()

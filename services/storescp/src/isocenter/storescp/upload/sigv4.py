@@ -7,6 +7,7 @@ both sign alike is tested against botocore's.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from typing import Protocol
 from urllib.parse import quote
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]+")
+"""Keys that need no encoding."""
 
 
 class Keys(Protocol):
@@ -96,7 +99,7 @@ def put_head(
         keys: to sign with.
         now: UTC.
     """
-    path = route.path + quote(key, safe="/~")
+    path = route.path + (key if _PLAIN.fullmatch(key) else quote(key, safe="/~"))
     stamp = _stamp(now.replace(microsecond=0))
     scope = f"{stamp[:8]}/{route.region}/{route.service}/aws4_request"
     signed = {
@@ -108,7 +111,7 @@ def put_head(
     if keys.token:
         signed["x-amz-security-token"] = keys.token
     names = sorted(signed)
-    lines = "".join(f"{name}:{signed[name]}\n" for name in names)
+    lines = "".join([f"{name}:{signed[name]}\n" for name in names])
     signed_names = ";".join(names)
     canonical = f"PUT\n{path}\n\n{lines}\n{signed_names}\n{sha256}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -117,7 +120,7 @@ def put_head(
         f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode(),
         "sha256",
     ).hex()
-    sent = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+    sent = "".join([f"{name}: {value}\r\n" for name, value in signed.items()])
     return (
         f"PUT {path} HTTP/1.1\r\n{sent}content-length: {length}\r\n"
         f"user-agent: {route.user_agent}\r\n"
