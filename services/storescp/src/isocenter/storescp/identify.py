@@ -7,6 +7,7 @@ length, sequences), 6.2.2 (UN), A.5 (deflated).
 """
 
 import re
+import string
 import struct
 import zlib
 from collections.abc import Iterator
@@ -42,6 +43,12 @@ _LITTLE, _BIG = (
     tuple(struct.Struct(f"{order}{kind}") for kind in ("HH", "H", "L"))
     for order in "<>"
 )
+_LETTERS = frozenset(
+    f"{first}{second}".encode()
+    for first in string.ascii_uppercase
+    for second in string.ascii_uppercase
+)
+"""What can be a VR, known or not."""
 _MAX_UID = 64
 _MAX_DEPTH = 32
 _MAX_ELEMENTS = 100_000
@@ -107,11 +114,11 @@ def identify_start(start: bytes, transfer_syntax_uid: str) -> Identity | None:
     pair, u16, u32 = _BIG if transfer_syntax_uid == BIG_ENDIAN else _LITTLE
     values: dict[int, bytes] = {}
     at, last = 0, len(start) - _LONG_HEADER
-    explicit = _has_letters(start[4:6])
+    explicit = start[4:6] in _LETTERS
     while at <= last:
         group, element = pair.unpack_from(start, at)
         tag, vr = group << 16 | element, start[at + 4 : at + 6]
-        if not explicit or not _has_letters(vr):
+        if not explicit or vr not in _LETTERS:
             (length,) = u32.unpack_from(start, at + 4)
             at += 8
         elif vr in _LONG_VR:
@@ -141,10 +148,6 @@ def _identity(values: dict[int, bytes]) -> Identity:
         study_instance_uid=_uid(values, _STUDY),
         series_instance_uid=_uid(values, _SERIES),
     )
-
-
-def _has_letters(vr: bytes) -> bool:
-    return vr.isalpha() and vr.isupper()
 
 
 def tag_text(tag: int) -> str:
@@ -262,7 +265,7 @@ class _Walker:
         group, element = self._tag.unpack_from(start)
         tag = group << 16 | element
         vr = start[4:6]
-        lettered = _has_letters(vr)
+        lettered = vr in _LETTERS
         if self._explicit is None:
             # The first element decides, whatever was negotiated: data sets that
             # contradict their transfer syntax exist, and readers cope like this.
