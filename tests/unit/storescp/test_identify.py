@@ -1,3 +1,4 @@
+import contextlib
 import io
 import struct
 import tracemalloc
@@ -5,6 +6,8 @@ import zlib
 
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -14,7 +17,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from isocenter.storescp.identify import identify, is_uid
+from isocenter.storescp.identify import identify, identify_start, is_uid
 from isocenter.storescp.status import StoreRefusedError, StoreStatus
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -44,7 +47,17 @@ def data_set(*between, **changes):
 
 
 def run(content, syntax=ExplicitVRLittleEndian):
+    """What the whole data set says; its start must say the same, or nothing."""
+    start = outcome(lambda: identify_start(content[:4096], syntax))
+    assert start in (None, outcome(lambda: identify(io.BytesIO(content), syntax)))
     return identify(io.BytesIO(content), syntax)
+
+
+def outcome(find):
+    try:
+        return find()
+    except StoreRefusedError as error:
+        return str(error)
 
 
 def refused(content, syntax=ExplicitVRLittleEndian):
@@ -208,3 +221,23 @@ def test_a_file_of_zeros_ends():
 )
 def test_is_uid(text, valid):
     assert is_uid(text) == valid
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_the_start_is_enough_for_an_ordinary_data_set(helpers, syntax):
+    content = helpers.encoded(helpers.ct(uid="1.2.3.4"), syntax)
+    assert identify_start(content[:4096], syntax) == run(content, syntax)
+
+
+@given(
+    at=st.integers(0, 180),
+    change=st.binary(min_size=1, max_size=12),
+    end=st.integers(0, 400),
+    syntax=st.sampled_from(SYNTAXES),
+)
+def test_the_start_never_says_anything_else(at, change, end, syntax):
+    sequence = raw(0x00081110, b"SQ", b"\xfe\xff\x00\xe0\0\0\0\0")
+    content = data_set(raw(0x00080060, b"CS", b"CT"), sequence)
+    content = content[:at] + change + content[at + len(change) :]
+    with contextlib.suppress(StoreRefusedError):
+        run(content[:end], syntax)

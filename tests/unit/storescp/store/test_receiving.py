@@ -203,7 +203,21 @@ def test_nothing_is_left_of_an_abandoned_instance(store):
     assert store.spool.usage.bytes == 0
 
 
-@pytest.mark.parametrize("failing", ["fsync", "rename"])
+def test_nothing_is_left_of_what_a_file_held_before(make_store):
+    store = make_store(limits=BatchLimits(quiet_s=60, max_age_s=60))
+    store.send(ct(uid="1.2.3.1", rows=64))
+    (first,) = files(store)
+    inode = first.stat().st_ino
+    store.drain()
+    smaller = ct(uid="1.2.3.2", rows=8)
+    store.send(smaller)
+    (second,) = files(store)
+    assert second.stat().st_ino == inode
+    assert second.read_bytes().endswith(encode(smaller, False, True))
+    assert hashlib.sha256(second.read_bytes()).hexdigest() in second.name
+
+
+@pytest.mark.parametrize("failing", ["fsync", "fdatasync", "rename"])
 def test_a_failing_volume_keeps_nothing(store, monkeypatch, failing):
     store.send(ct(uid="1.2.3.1"))
     before = store.spool.usage.bytes
@@ -212,10 +226,7 @@ def test_a_failing_volume_keeps_nothing(store, monkeypatch, failing):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        if failing == "fsync":
-            broken.setattr("os.fsync", fail)
-        else:
-            broken.setattr("os.rename", fail)
+        broken.setattr(f"os.{failing}", fail)
         with pytest.raises(OSError, match="No space"):
             store.send(ct(uid="1.2.3.2"))
     assert len(files(store)) == 1

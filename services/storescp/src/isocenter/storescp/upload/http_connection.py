@@ -23,6 +23,7 @@ from isocenter.storescp.upload.sigv4 import Route
 
 _PIECE: Final = 256 * 1024
 _HEAD_BYTES: Final = 64 * 1024
+_PIECE_OF_HEAD: Final = 4096
 _BODY_BYTES: Final = 64 * 1024
 _CONNECT_S: Final = 5.0
 _INTERIM = re.compile(rb"HTTP/1\.1 1\d\d ")
@@ -202,7 +203,7 @@ class HttpConnection:
 
     def _received(self, *, first: bool) -> bytes:
         try:
-            piece = self._socket.recv(_HEAD_BYTES)
+            piece = self._socket.recv(_PIECE_OF_HEAD)
         except ConnectionError as error:
             if first:
                 raise _NothingError(str(error)) from error
