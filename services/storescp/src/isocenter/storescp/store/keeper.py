@@ -54,18 +54,7 @@ class Received(NamedTuple):
 
     def stored_as(self, key: str) -> StoredInstance:
         """Its record."""
-        return StoredInstance(
-            key=key,
-            sop_instance_uid=self.sop_instance_uid,
-            sop_class_uid=self.sop_class_uid,
-            study_instance_uid=self.study_instance_uid,
-            series_instance_uid=self.series_instance_uid,
-            transfer_syntax_uid=self.transfer_syntax_uid,
-            bytes=self.bytes,
-            sha256=self.sha256,
-            calling_ae=self.calling_ae,
-            received_at=self.received_at,
-        )
+        return StoredInstance(key=key, **self._asdict())
 
 
 class Keeper:
