@@ -1,7 +1,8 @@
 """What is installed in an image, read from its file system. Nothing in it is run.
 
-Sources: Debian's ``/var/lib/dpkg/status`` (deb-control(5)) and machine-readable
-``copyright`` files, Python's ``*.dist-info/METADATA`` (core metadata), and the viewer's
+Sources: Debian's ``/var/lib/dpkg/status`` (deb-control(5)) and ``copyright`` files, of
+which many can be read by programs and others name the texts that apply (Debian Policy
+12.5), Python's ``*.dist-info/METADATA`` (core metadata), and the viewer's
 ``ohif.env``, which names the one npm package that is served.
 """
 
@@ -17,6 +18,11 @@ from typing import IO
 _DPKG = "var/lib/dpkg/status"
 _OS = "etc/os-release"
 _COPYRIGHT = re.compile(r"usr/share/doc/([a-z0-9][a-z0-9+.-]+)/copyright")
+_DOC_OF_ANOTHER = re.compile(r"usr/share/doc/([a-z0-9][a-z0-9+.-]+)")
+_LICENSE_FIELD = re.compile(r"^License:[ \t]*(\S.*)$", re.MULTILINE)
+_COMMON_LICENSE = re.compile(
+    r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])"
+)
 _METADATA = re.compile(r".*\.dist-info/METADATA")
 _NPM = "opt/isocenter/ohif.env"
 _SERVED = "srv/viewer/ohif-license.txt"
@@ -60,6 +66,7 @@ def packages(archive: IO[bytes]) -> list[Package]:
         ContentsError: it is not a tar, or a list of what is in it is missing.
     """
     files: dict[str, str] = {}
+    links: dict[str, str] = {}
     try:
         with tarfile.open(fileobj=archive, mode="r|*") as tar:
             for member in tar:
@@ -68,11 +75,13 @@ def packages(archive: IO[bytes]) -> list[Package]:
                     content = tar.extractfile(member)
                     assert content is not None  # noqa: S101 - a regular file has one
                     files[name] = content.read().decode(errors="replace")
+                elif member.issym() and (link := _DOC_OF_ANOTHER.fullmatch(name)):
+                    links[link[1]] = member.linkname.rpartition("/")[2]
     except tarfile.TarError as error:
         raise ContentsError(f"not a tar archive: {error}") from error
     if _DPKG not in files:
         raise ContentsError(f"no /{_DPKG}: not an image on Debian")
-    found = {*_debian(files), *_python(files), *_npm(files)}
+    found = {*_debian(files, links), *_python(files), *_npm(files)}
     return sorted(found)
 
 
@@ -82,7 +91,7 @@ def _wanted(name: str) -> bool:
     )
 
 
-def _debian(files: Mapping[str, str]) -> Iterator[Package]:
+def _debian(files: Mapping[str, str], links: Mapping[str, str]) -> Iterator[Package]:
     system = files.get("usr/lib/os-release", files.get(_OS, ""))
     release = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', system, re.MULTILINE))
     distro = f"{release.get('ID', 'debian')}-{release.get('VERSION_ID', '')}".strip("-")
@@ -90,12 +99,15 @@ def _debian(files: Mapping[str, str]) -> Iterator[Package]:
         field = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
         if not field.get("Status", "").endswith(" installed"):
             continue
-        said = files.get(f"usr/share/doc/{field['Package']}/copyright", "")
+        name = field["Package"]
+        said = files.get(f"usr/share/doc/{links.get(name, name)}/copyright", "")
         yield Package(
             "deb",
-            field["Package"],
+            name,
             field["Version"],
-            licences=_unique(re.findall(r"^License:[ \t]*(\S.*)$", said, re.MULTILINE)),
+            licences=_unique(
+                _LICENSE_FIELD.findall(said) or _COMMON_LICENSE.findall(said)
+            ),
             qualifiers=(("arch", field.get("Architecture", "all")), ("distro", distro)),
         )
 

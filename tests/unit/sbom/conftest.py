@@ -28,13 +28,17 @@ FILES = {
 def archive():
     """A file system as a tar stream, FILES and what is given."""
 
-    def make(files=(), base=FILES):
+    def make(files=(), base=FILES, links=()):
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
             for name, text in {**base, **dict(files)}.items():
                 entry = tarfile.TarInfo(name)
                 entry.size = len(text.encode())
                 tar.addfile(entry, io.BytesIO(text.encode()))
+            for name, to in dict(links).items():
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = tarfile.SYMTYPE, to
+                tar.addfile(entry)
         stream.seek(0)
         return stream
 

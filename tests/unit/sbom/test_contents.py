@@ -34,6 +34,23 @@ def test_debian_licences_come_from_the_machine_readable_copyright(archive):
     assert package.licences == ("BSD-2-clause", "GPL-2+")
 
 
+def test_other_copyright_files_name_the_texts_that_apply(archive):
+    text = "It is free: see `/usr/share/common-licenses/GPL-3'.\nParts:\n"
+    text += "/usr/share/common-licenses/LGPL-2.1.\n"
+    (package,) = packages(archive({"usr/share/doc/nginx/copyright": text}))
+    assert package.licences == ("GPL-3", "LGPL-2.1")
+
+
+def test_the_documentation_may_be_that_of_another_package(archive):
+    (package,) = packages(
+        archive(
+            {"usr/share/doc/nginx-common/copyright": "License: BSD-2-clause\n"},
+            links={"usr/share/doc/nginx": "nginx-common"},
+        )
+    )
+    assert package.licences == ("BSD-2-clause",)
+
+
 @pytest.mark.parametrize(
     ("said", "licences"),
     [
