@@ -94,7 +94,7 @@ bench-proxy: init ## the tile proxy beside its peers (bench/README.md)
 bench-storescp: packages init ## the Store SCP beside its peers (bench/README.md)
 	python -m bench.storescp
 
-interop: packages init ## the senders of others to the Store SCP: dcmtk, Orthanc, pynetdicom
+interop: packages init ## the senders of others to the Store SCP: dcmtk, Orthanc, PixelMed…
 	pytest -q tests/interop
 
 interop-senders: packages ## build the one that has no package, dicom-rs (ten minutes)

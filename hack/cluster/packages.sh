@@ -23,6 +23,8 @@ debootstrap debootstrap
 docker-registry docker-registry
 dcmsend dcmtk
 Orthanc orthanc
+/usr/share/java/pixelmed.jar libpixelmed-java
+java default-jre-headless
 nginx nginx
 /usr/lib/nginx/modules/ngx_http_brotli_static_module.so libnginx-mod-http-brotli-static
 brotli brotli

@@ -6,6 +6,7 @@ with the program's own words if the program failed.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ _STORESCU = Path("/usr/bin/storescu")
 _DCMSEND = Path("/usr/bin/dcmsend")
 """Debian's: pynetdicom has programs of the same names."""
 _ORTHANC = Path("/usr/sbin/Orthanc")
+_PIXELMED = Path("/usr/share/java/pixelmed.jar")
 _PROPOSAL = {
     "1.2.840.10008.1.2": "-xi",
     "1.2.840.10008.1.2.1": "-xe",
@@ -112,6 +114,27 @@ def dcm4che(receiver, files):
     address = f"{AE_TITLE}@127.0.0.1:{receiver.port}"
     program = Path(home, "bin", "storescu")
     _run([program, "-c", address, *tls, *(path for path, _ in files)])
+
+
+def pixelmed(receiver, files):
+    """PixelMed's Storage SCU, in Java, once for each transfer syntax."""
+    _needs(_PIXELMED, "libpixelmed-java")
+    java = shutil.which("java")
+    if java is None:
+        pytest.fail("java is not there: run `make packages` (default-jre-headless)")
+    stores = {}
+    if receiver.certificates is not None:
+        stores["trustStore"] = _store(receiver, "trust")
+    if receiver.mutual:
+        stores["keyStore"] = _store(receiver, "client")
+    options = ["-cp", _PIXELMED]
+    for kind, path in stores.items():
+        options += [f"-Djavax.net.ssl.{kind}={path}"]
+        options += [f"-Djavax.net.ssl.{kind}Password=secret"]
+    script = Path(__file__).with_name("PixelMedSender.java")
+    transport = "tls" if stores else "plain"
+    paths = [path for path, _ in files]
+    _run([java, *options, script, str(receiver.port), AE_TITLE, transport, *paths])
 
 
 def _store(receiver, name):

@@ -98,6 +98,12 @@ def test_orthanc(receiver, sent, tmp_path):
     _check(receiver, sent, files, encoded_anew=REPORT)
 
 
+def test_pixelmed(receiver, sent):
+    files = _files(sent)
+    senders.pixelmed(receiver, files)
+    _check(receiver, sent, files)
+
+
 def test_dcm4che(receiver, sent):
     files = _files(sent)
     senders.dcm4che(receiver, files)
