@@ -159,7 +159,7 @@ def _policies() -> str:
                     "Associations accepted at the same time", "maximum_associations"
                 ),
                 _limit(
-                    "of these, of one AE title at one address, in one worker",
+                    "of these, of one AE title at one address, in all workers",
                     "maximum_associations_per_peer",
                 ),
                 _limit(

@@ -5,7 +5,7 @@ import re
 import signal
 import threading
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,8 @@ def together(serving, ports, bucket, tmp_path):
         STORESCP_HEALTH_PORT=str(health),
         STORESCP_BUCKET=bucket,
         STORESCP_DATASTORE_ID="6" * 32,
-        STORESCP_ALLOWED_PEERS='["CT1"]',
+        STORESCP_ALLOWED_PEERS='["CT1", "CT2"]',
+        STORESCP_MAXIMUM_ASSOCIATIONS_PER_PEER="6",
         STORESCP_SPOOL_DIR=str(tmp_path / "spool"),
         STORESCP_SPOOL_MIN_FREE_BYTES="0",
         STORESCP_BATCH_QUIET_S="1",
@@ -64,9 +65,13 @@ def instance():
     return uid, encode(dataset, False, True)
 
 
-def associate(port):
+def associate(port, calling="CT1"):
     sender = DimseSender.connect(port, timeout=20.0)
-    sender.associate(calling="CT1")
+    try:
+        sender.associate(calling=calling)
+    except BaseException:
+        sender.sock.close()
+        raise
     return sender
 
 
@@ -107,6 +112,56 @@ def test_associations_go_to_who_has_fewer(together):
         with each:
             each.release()
     eventually(lambda: sum(counted(metrics(), "associations_active").values()) == 0)
+
+
+def test_the_limit_of_a_peer_is_of_all_workers(together):
+    process, port, metrics = together
+    opened, refused = [], []
+
+    def one():
+        try:
+            opened.append(associate(port))
+        except RefusedError:
+            refused.append(True)
+
+    def all_at_once(count):
+        threads = [threading.Thread(target=one) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    with ExitStack() as stack:
+        all_at_once(12)
+        assert len(opened) + len(refused) == 12
+        # Two workers may both give way where one place was left.
+        while len(opened) < 6:
+            one()
+        for sender in opened:
+            stack.enter_context(sender)
+        assert len(opened) == 6
+        active = counted(metrics(), "associations_active")
+        assert sum(active.values()) == 6
+        assert min(active.values()) >= 1, "one worker has them all"
+        with pytest.raises(RefusedError):
+            associate(port)
+        with associate(port, "CT2") as other:
+            other.release()
+        eventually(lambda: sum(counted(metrics(), "associations_active").values()) == 6)
+
+        # What a killed worker had is free again, and no more than that.
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+
+        def again():
+            return len(counted(metrics(), "associations_active")) == 2
+
+        eventually(again, 20)
+        left = int(sum(counted(metrics(), "associations_active").values()))
+        assert 1 <= left < 6
+        for _ in range(6 - left):
+            stack.enter_context(associate(port))
+        with pytest.raises(RefusedError):
+            associate(port)
 
 
 def test_a_killed_worker_costs_nothing_that_was_acknowledged(

@@ -296,9 +296,10 @@ def test_closed_ports(open_door):
 class Shared:
     """A board on which the others are as told."""
 
-    def __init__(self, *, elsewhere=0, less_busy=False):
-        self.noted, self.asked = [], 0
-        self.elsewhere, self.less_busy = elsewhere, less_busy
+    def __init__(self, *, elsewhere=(0,), peer_elsewhere=None, less_busy=False):
+        self.noted, self.of_peers, self.asked = [], {}, 0
+        self.less_busy = less_busy
+        self._elsewhere, self._peer_elsewhere = list(elsewhere), peer_elsewhere or {}
 
     def note(self, connections):
         self.noted.append(connections)
@@ -307,8 +308,14 @@ class Shared:
         self.asked += 1
         return self.less_busy
 
-    def total(self):
-        return self.elsewhere + (self.noted[-1] if self.noted else 0)
+    def elsewhere(self):
+        return self._elsewhere.pop(0) if self._elsewhere[1:] else self._elsewhere[0]
+
+    def note_peer(self, peer, connections):
+        self.of_peers.setdefault(peer, []).append(connections)
+
+    def peer_elsewhere(self, peer):
+        return self._peer_elsewhere.get(peer, 0)
 
     def leave(self):
         self.noted.append(None)
@@ -328,7 +335,30 @@ def test_a_connection_that_nobody_else_takes_is_taken(open_door):
 
 
 def test_associations_of_other_workers_count(open_door):
-    opened = open_door(board=Shared(elsewhere=2), limits=Limits(associations=3))
+    opened = open_door(board=Shared(elsewhere=[2]), limits=Limits(associations=3))
     with opened.sender() as sender:
         sender.associate()
         assert rejection(refusal_of(opened)) == (2, 3, 2)
+
+
+def test_associations_of_the_peer_in_other_workers_count(open_door):
+    board = Shared(peer_elsewhere={"CT1 127.0.0.1": 2})
+    opened = open_door(board=board, limits=Limits(associations_per_peer=3))
+    with opened.sender() as sender, opened.sender() as other:
+        sender.associate(calling="CT1")
+        assert rejection(refusal_of(opened, calling="CT1")) == (2, 3, 2)
+        other.associate(calling="CT2")
+        assert board.of_peers == {"CT1 127.0.0.1": [1], "CT2 127.0.0.1": [1]}
+        opened.end.set()
+        eventually(lambda: board.of_peers["CT1 127.0.0.1"] == [1, 0])
+
+
+def test_who_takes_the_last_place_with_another_worker_gives_way(open_door):
+    # Another worker takes it between the look at the board and the note on it.
+    board = Shared(elsewhere=[2, 3])
+    opened = open_door(board=board, limits=Limits(associations=3))
+    assert rejection(refusal_of(opened, calling="CT1")) == (2, 3, 2)
+    assert opened.registry.total() == 0
+    assert board.of_peers == {"CT1 127.0.0.1": [1, 0]}
+    assert board.noted[-2:] == [1, 0]
+    assert not opened.served

@@ -27,11 +27,33 @@ def test_equals_race_for_it(boards):
     assert not second.should_leave()
 
 
-def test_all_count(boards):
+def test_all_others_count(boards):
     parent, workers = boards
     for worker in workers:
         worker.note(4)
-    assert {board.total() for board in (parent, *workers)} == {12}
+    assert parent.elsewhere() == 12
+    assert {worker.elsewhere() for worker in workers} == {8}
+
+
+def test_a_peer_counts_in_all_others(boards):
+    parent, workers = boards
+    for count, worker in enumerate(workers, 1):
+        worker.note_peer("CT1 192.0.2.1", count)
+    parent.note_peer("CT1 192.0.2.1", 100)  # it serves nobody
+    assert parent.peer_elsewhere("CT1 192.0.2.1") == 6
+    assert [w.peer_elsewhere("CT1 192.0.2.1") for w in workers] == [5, 4, 3]
+    assert [w.peer_elsewhere("CT1 192.0.2.2") for w in workers] == [0, 0, 0]
+
+
+def test_peers_of_who_leaves_count_until_it_has_ended(boards):
+    parent, (first, second, _) = boards
+    second.note_peer("CT1", 2)
+    second.leave()
+    assert first.peer_elsewhere("CT1") == 2
+    second.note_peer("CT1", 1)
+    assert first.peer_elsewhere("CT1") == 1
+    parent.mark_away(1)
+    assert first.peer_elsewhere("CT1") == 0
 
 
 @pytest.mark.parametrize("by", ["itself", "the parent"])
@@ -45,7 +67,8 @@ def test_nothing_is_left_to_who_is_away(boards, by):
     else:
         parent.mark_away(1)
     assert not first.should_leave()
-    assert first.total() == 5
+    assert first.elsewhere() == 0
+    assert parent.elsewhere() == 5
 
 
 def test_a_worker_that_never_came_takes_nothing(boards):
@@ -58,5 +81,6 @@ def test_alone():
     board = LoneBoard()
     board.note(7)
     assert not board.should_leave()
-    assert board.total() == 7
+    board.note_peer("CT1", 7)
+    assert board.elsewhere() == board.peer_elsewhere("CT1") == 0
     board.leave()

@@ -75,7 +75,7 @@ def test_workers_take_connections_of_one_socket(supervise):
     supervisor, port = supervise()
     all_there(supervisor)
     assert {answer_of(port) for _ in range(5)} <= {"0 False", "1 False"}
-    assert supervisor._board.total() == 3
+    assert supervisor._board.elsewhere() == 3
 
 
 def test_a_dead_worker_is_replaced(supervise):
@@ -87,6 +87,20 @@ def test_a_dead_worker_is_replaced(supervise):
     after = all_there(supervisor)
     assert after[0] != before[0]
     assert after[1] == before[1]
+
+
+def test_associations_of_a_dead_worker_are_nobodys(supervise, tmp_path):
+    note = "board.note(place.number + 1)\n"
+    first = WORKER.replace(note, note + 'board.note_peer("CT1", place.number + 1)\n')
+    supervisor, _ = supervise(first)
+    board, before = supervisor._board, all_there(supervisor)
+    assert board.peer_elsewhere("CT1") == 3
+    (tmp_path / "worker.py").write_text(WORKER)  # who comes next notes no peer
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: pids(supervisor).keys() == {1}, 5)
+    assert board.peer_elsewhere("CT1") == 3
+    all_there(supervisor)
+    assert board.peer_elsewhere("CT1") == 2
 
 
 def test_a_connection_outlives_the_worker_that_did_not_take_it(supervise):

@@ -129,7 +129,7 @@ class StoreScpSettings(ProcessSettings):
         ge=1,
         le=1000,
         description="Associations at the same time of one AE title at one address, in"
-        " one worker.",
+        " all workers together.",
     )
     maximum_pending: int = Field(
         default=2048,

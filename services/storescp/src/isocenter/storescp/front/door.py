@@ -70,8 +70,7 @@ class Door:
         self._serve, self._registry = serve, registry
         self._certificates = certificates
         self._board = board or LoneBoard()
-        self._shares = board is not None and not isinstance(board, LoneBoard)
-        self._noted = 0
+        self._noting = threading.Lock()
         self._queue = Queue(limits)
         self._complaints = Complaints()
         self._selector = selectors.DefaultSelector()
@@ -103,8 +102,9 @@ class Door:
 
     def stop_accepting(self) -> None:
         """Close the ports; requests that are on their way are rejected."""
-        self._accepting = False
-        self._board.leave()
+        with self._noting:
+            self._accepting = False
+            self._board.leave()
         if self._thread.is_alive():
             self._wake()
             self._closed.wait()
@@ -151,7 +151,6 @@ class Door:
         if now - self._looked >= _TICK_S:
             self._looked = now
             self._give_up(now)
-            self._note()  # two threads may have noted in the wrong order
             metrics.CONNECTIONS_PENDING.set(len(self._queue))
         if self._certificates and now - self._reloaded >= _RELOAD_S:
             self._reloaded = now
@@ -258,23 +257,38 @@ class Door:
         )
         if isinstance(result, Negotiated):
             place = f"{result.peer.calling_ae} {result.peer.address}"
-            refused = self._without_place(place)
+            refused = self._take(place)
             if refused is None:
-                self._registry.enter(place)
-                self._note()
                 pending.place, pending.negotiated = place, result
                 pending.accept(result.answer)
                 return
             result = refused.by(result.peer.calling_ae, result.peer.called_ae)
         self._refuse(pending, result)
 
-    def _without_place(self, place: str) -> Refused | None:
+    def _take(self, place: str) -> Refused | None:
+        """Take a place for one more association, or say why there is none."""
         if not self._accepting:
             return Refused(Rejection.CONGESTION, "stopping")
-        others = max(0, self._board.total() - self._noted) if self._shares else 0
+        refused = self._too_many(place)
+        if refused is None:
+            self._registry.enter(place)
+            self._note(place)
+            # Another worker may have given the last place away at the same moment.
+            # Whoever sees that gives way, both if need be: no limit is passed.
+            refused = self._too_many(place, taken=1)
+            if refused is not None:
+                self._leave(place)
+        return refused
+
+    def _too_many(self, place: str, taken: int = 0) -> Refused | None:
         return self._limits.refused(
-            others + self._registry.total(), self._registry.of(place)
+            self._board.elsewhere() + self._registry.total() - taken,
+            self._board.peer_elsewhere(place) + self._registry.of(place) - taken,
         )
+
+    def _leave(self, place: str) -> None:
+        self._registry.leave(place)
+        self._note(place)
 
     def _refuse(self, pending: Pending, refused: Refused) -> None:
         pending.deadline = time.monotonic() + _LINGER_S
@@ -313,8 +327,7 @@ class Door:
         finally:
             with contextlib.suppress(OSError):
                 connection.close()
-            self._registry.leave(place)
-            self._note()
+            self._leave(place)
 
     def _give_up(self, now: float) -> None:
         for fd, pending in self._queue.due(now):
@@ -338,14 +351,15 @@ class Door:
 
     def _give_back(self, pending: Pending) -> None:
         if pending.place is not None:
-            self._registry.leave(pending.place)
+            self._leave(pending.place)
             pending.place = None
-            self._note()
 
-    def _note(self) -> None:
-        if self._accepting:
-            self._noted = self._registry.total()
-            self._board.note(self._noted)
+    def _note(self, place: str | None = None) -> None:
+        with self._noting:  # what is noted last is true
+            if self._accepting:
+                self._board.note(self._registry.total())
+            if place is not None:
+                self._board.note_peer(place, self._registry.of(place))
 
     def _complain(
         self, pending: Pending, reason: str, text: str, *, outcome: str = "refused"

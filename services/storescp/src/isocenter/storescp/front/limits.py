@@ -18,7 +18,7 @@ class Limits:
         pending: connections without an association, in all.
         pending_per_peer: of one address.
         associations: established ones, in all workers.
-        associations_per_peer: of one AE title at one address, in this worker.
+        associations_per_peer: of one AE title at one address, in all workers.
         artim_s: seconds from a connection to the last byte of its A-ASSOCIATE-RQ
             (ARTIM timer, PS3.8 9.1.4), and TLS handshake.
     """
