@@ -4,19 +4,13 @@ import logging
 import signal
 import threading
 import time
-
-from prometheus_client import (
-    GC_COLLECTOR,
-    PLATFORM_COLLECTOR,
-    PROCESS_COLLECTOR,
-    REGISTRY,
-)
+from functools import partial
 
 from isocenter.core.exit_codes import ServiceExit
+from isocenter.core.exposition import expose_workers, readiness
 from isocenter.core.health import HealthServer
 from isocenter.storescp.ports import open_ports
 from isocenter.storescp.settings import StoreScpSettings
-from isocenter.storescp.workers.exposition import WorkersCollector, readiness
 from isocenter.storescp.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -47,12 +41,9 @@ def serve_together(settings: StoreScpSettings) -> ServiceExit:
         return None
 
     def ready() -> str | None:
-        return "stopping" if stopping.is_set() else readiness(supervisor.ask)
+        return "stopping" if stopping.is_set() else readiness(supervisor.ask("ready"))
 
-    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-        # Each worker has its own; a family must not be there twice.
-        REGISTRY.unregister(collector)
-    REGISTRY.register(WorkersCollector(supervisor.ask))
+    expose_workers(partial(supervisor.ask, "metrics"))
     health = HealthServer(settings.health_port, alive=alive, ready=ready)
     unusable: int | None = None
     while unusable is None and not stopping.wait(_TICK_S):

@@ -1,18 +1,20 @@
-"""Metrics and readiness of all workers, as those of one process."""
+"""The workers' metrics and readiness, asked over their sockets."""
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, generate_latest
 
+from isocenter.core.exposition import WorkersCollector
+from isocenter.core.exposition import readiness as readiness_of
 from isocenter.tlm_proxy.workers.place import Workers
 
 _TIMEOUT_S = 2.0
-_OK = 200
+_ANSWERS = (200, 503)
+"""Well, and not well: then the answer says why."""
 
 
 class _UnixConnection(HTTPConnection):
@@ -29,59 +31,34 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class WorkersCollector(Collector):
-    """The workers' metrics, each series with the label ``worker``.
-
-    A series a worker, not a sum: a worker that begins anew begins at zero, which
-    Prometheus sees as what it is only in a series of its own.
-    """
-
-    def __init__(self, workers: Workers) -> None:
-        self._workers = workers
-
-    def collect(self) -> Iterator[Metric]:
-        """Ask each worker; one that doesn't answer is left out."""
-        families: dict[str, Metric] = {}
-        for number in range(self._workers.count):
-            found = _get(self._workers.socket(number), "/metrics")
-            if found is None:
-                continue
-            for family in text_string_to_metric_families(found[1]):
-                kept = families.setdefault(
-                    family.name, Metric(family.name, family.documentation, family.type)
-                )
-                for sample in family.samples:
-                    labels = {"worker": str(number), **sample.labels}
-                    kept.add_sample(sample.name, labels, sample.value)
-        yield from families.values()
+def ask(workers: Workers, url: str) -> Iterator[tuple[int, str]]:
+    """The number of each worker that answers in time, and its answer."""
+    for number in range(workers.count):
+        answer = _get(workers.socket(number), url)
+        if answer is not None:
+            yield number, answer
 
 
 def exposition(workers: Workers) -> bytes:
     """Prometheus's text format; waits for the workers, so call it in a thread."""
     registry = CollectorRegistry()
-    registry.register(WorkersCollector(workers))
+    registry.register(WorkersCollector(partial(ask, workers, "/metrics")))
     return generate_latest(registry)
 
 
 def readiness(workers: Workers) -> str | None:
     """Why none of the workers can do its work now; None if one can."""
-    problem = "starting"
-    for number in range(workers.count):
-        found = _get(workers.socket(number), "/readyz")
-        if found is not None:
-            if found[0] == _OK:
-                return None
-            problem = found[1]
-    return problem
+    return readiness_of(ask(workers, "/readyz"))
 
 
-def _get(path: Path, url: str) -> tuple[int, str] | None:
+def _get(path: Path, url: str) -> str | None:
     connection = _UnixConnection(path)
     try:
         connection.request("GET", url)
         response = connection.getresponse()
-        return response.status, response.read().decode()
+        text = response.read().decode()
     except (OSError, HTTPException):
         return None
     finally:
         connection.close()
+    return text if response.status in _ANSWERS else None

@@ -12,17 +12,12 @@ from functools import partial
 from pathlib import Path
 
 import uvicorn
-from prometheus_client import (
-    GC_COLLECTOR,
-    PLATFORM_COLLECTOR,
-    PROCESS_COLLECTOR,
-    REGISTRY,
-)
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from isocenter.core import log as logs
 from isocenter.core.errors import ConfigurationError
+from isocenter.core.exposition import expose_workers
 from isocenter.core.health import HealthServer
 from isocenter.core.settings import load
 from isocenter.tlm_proxy.context import ProcessContext
@@ -31,7 +26,7 @@ from isocenter.tlm_proxy.http.edge import Edge
 from isocenter.tlm_proxy.http.immediate import ImmediateProtocol
 from isocenter.tlm_proxy.metrics import Metrics
 from isocenter.tlm_proxy.settings import Settings
-from isocenter.tlm_proxy.workers.exposition import WorkersCollector, readiness
+from isocenter.tlm_proxy.workers.exposition import ask, readiness
 from isocenter.tlm_proxy.workers.place import Place, Workers
 
 log = logging.getLogger(__name__)
@@ -94,10 +89,7 @@ def serve_together(settings: Settings) -> bool:
         # It says when a worker died.
         logging.getLogger("uvicorn.error").setLevel(logging.INFO)
         workers = Workers(folder, settings.workers)
-        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-            # Each worker has its own; a family must not be there twice.
-            REGISTRY.unregister(collector)
-        REGISTRY.register(WorkersCollector(workers))
+        expose_workers(partial(ask, workers, "/metrics"))
         health = HealthServer(settings.health_port, ready=partial(readiness, workers))
         config = server_config(partial(worker_app, workers), settings, factory=True)
         supervisor = Multiprocess(config, sockets=[listener])
