@@ -5,15 +5,11 @@ import signal
 import ssl
 import struct
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 import pydicom
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pynetdicom import AE
+from support.certificates import self_signed
 
 from isocenter.core.batch import parse_manifest
 from isocenter.operator.intake.events import BatchSealed, parse
@@ -33,31 +29,7 @@ def queue(make_queue):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A self-signed certificate's PEM file and its key's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    pem = serialization.Encoding.PEM
-    (folder / "tls.crt").write_bytes(made.public_bytes(pem))
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return folder / "tls.crt", folder / "tls.key"
+    return self_signed(tmp_path_factory.mktemp("tls"), hosts=["localhost"])
 
 
 @pytest.fixture

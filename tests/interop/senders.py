@@ -4,26 +4,20 @@ A sender is a function of the receiver and paths of files; it raises ``Assertion
 with the program's own words if the program failed.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from interop.orthanc import rest, serving
 from interop.receiver import AE_TITLE
-from support.ports import free_port
 
 _TIMEOUT_S = 60
 _STORESCU = Path("/usr/bin/storescu")
 _DCMSEND = Path("/usr/bin/dcmsend")
 """Debian's: pynetdicom has programs of the same names."""
-_ORTHANC = Path("/usr/sbin/Orthanc")
 _PIXELMED = Path("/usr/share/java/pixelmed.jar")
 _PROPOSAL = {
     "1.2.840.10008.1.2": "-xi",
@@ -92,10 +86,24 @@ def dicom_rs(receiver, files):
 
 def orthanc(receiver, files, folder):
     """Orthanc: files are given to it by REST, and it sends them on."""
-    with _orthanc(receiver, folder) as url:
+    peer = {
+        "AET": AE_TITLE,
+        "Host": "127.0.0.1",
+        "Port": receiver.port,
+        "UseDicomTls": receiver.certificates is not None,
+    }
+    options = {"DicomServerEnabled": False, "TranscodeDicomProtocol": False}
+    if receiver.certificates is not None:
+        pair = receiver.certificates.client
+        options |= {
+            "DicomTlsCertificate": str(pair.certificate),
+            "DicomTlsPrivateKey": str(pair.key),
+            "DicomTlsTrustedCertificates": str(receiver.certificates.authority),
+        }
+    with serving(folder / "orthanc", DicomModalities={"scp": peer}, **options) as url:
         for path, _ in files:
-            answer = _rest(f"{url}/instances", path.read_bytes())
-            stored = _rest(f"{url}/modalities/scp/store", answer["ID"].encode())
+            answer = rest(f"{url}/instances", path.read_bytes())
+            stored = rest(f"{url}/modalities/scp/store", answer["ID"].encode())
             assert stored["FailedInstancesCount"] == 0, stored
 
 
@@ -164,70 +172,6 @@ def _dcmtk_tls(receiver, *, stranger):
         return ["+tla", *trusted]
     pair = certificates.stranger if stranger else certificates.client
     return ["+tls", pair.key, pair.certificate, *trusted]
-
-
-@contextmanager
-def _orthanc(receiver, folder):
-    _needs(_ORTHANC, "orthanc")
-    http = free_port()
-    configuration = {
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "storage"),
-        "HttpPort": http,
-        "DicomServerEnabled": False,
-        "AuthenticationEnabled": False,
-        "TranscodeDicomProtocol": False,
-        "DicomModalities": {
-            "scp": {
-                "AET": AE_TITLE,
-                "Host": "127.0.0.1",
-                "Port": receiver.port,
-                "UseDicomTls": receiver.certificates is not None,
-            }
-        },
-        "Plugins": [],
-    }
-    if receiver.certificates is not None:
-        pair = receiver.certificates.client
-        configuration |= {
-            "DicomTlsCertificate": str(pair.certificate),
-            "DicomTlsPrivateKey": str(pair.key),
-            "DicomTlsTrustedCertificates": str(receiver.certificates.authority),
-        }
-    (folder / "storage").mkdir()
-    (folder / "orthanc.json").write_text(json.dumps(configuration))
-    with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen(
-            [_ORTHANC, folder / "orthanc.json"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            url = f"http://127.0.0.1:{http}"
-            deadline = time.monotonic() + _TIMEOUT_S
-            while True:
-                try:
-                    _rest(f"{url}/system")
-                    break
-                except OSError:
-                    assert process.poll() is None, Path(log.name).read_text()
-                    assert time.monotonic() < deadline, "Orthanc does not answer"
-                    time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(_TIMEOUT_S)
-
-
-def _rest(url, body=None):
-    request = urllib.request.Request(url, data=body)
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            raise AssertionError(error.read().decode()) from None
 
 
 def _run(command):

@@ -1,72 +1,20 @@
 """Orthanc sends, asks for storage commitment, and is told on a port of its own."""
 
 import json
-import subprocess
-import time
-import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from faults.storescp.service import Service
+from interop.orthanc import rest, serving
 from pynetdicom.sop_class import CTImageStorage
 from support.instances import ct, eventually
 from support.ports import free_port
 from support.s3_sink import S3Sink
 
-ORTHANC = Path("/usr/sbin/Orthanc")
 ABSENT = "1.2.3.4.5.6.7"
-_START_S = 60
-
-
-def rest(url, body=None):
-    with urllib.request.urlopen(url, body, timeout=30) as answer:
-        return json.loads(answer.read())
-
-
-@contextmanager
-def orthanc(folder, dicom_port, scp_port):
-    folder.mkdir()
-    http = free_port()
-    configuration = {
-        "DicomAet": "ORTHANC",
-        "DicomPort": dicom_port,
-        "HttpPort": http,
-        "StorageDirectory": str(folder),
-        "IndexDirectory": str(folder),
-        "AuthenticationEnabled": False,
-        "Plugins": [],
-        "DicomModalities": {"scp": ["S3SCP", "127.0.0.1", scp_port]},
-    }
-    (folder / "orthanc.json").write_text(json.dumps(configuration))
-    with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen(
-            [ORTHANC, folder / "orthanc.json"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{http}"
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                rest(f"{url}/system")
-                break
-            except OSError:
-                assert process.poll() is None, "Orthanc ended"
-                assert time.monotonic() < deadline, "Orthanc does not answer"
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(_START_S)
 
 
 @pytest.mark.timeout(180)
 def test_orthanc_is_told_what_is_in_s3_and_what_is_not(tmp_path):
-    if not ORTHANC.exists():
-        pytest.skip("Orthanc is not installed: tests/interop/senders.sh")
     dataset, reports_to = ct(), free_port()
     dataset.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
     with S3Sink() as s3:
@@ -77,7 +25,12 @@ def test_orthanc_is_told_what_is_in_s3_and_what_is_not(tmp_path):
             commitment_peers=json.dumps({"ORTHANC": f"127.0.0.1:{reports_to}"}),
             commitment_unknown_wait_s=1,
         ).start()
-        with orthanc(tmp_path / "orthanc", reports_to, service.port) as url:
+        with serving(
+            tmp_path / "orthanc",
+            DicomAet="ORTHANC",
+            DicomPort=reports_to,
+            DicomModalities={"scp": ["S3SCP", "127.0.0.1", service.port]},
+        ) as url:
             sent = rest(f"{url}/instances", (tmp_path / "ct.dcm").read_bytes())
             rest(f"{url}/modalities/scp/store", sent["ID"].encode())
             references = [

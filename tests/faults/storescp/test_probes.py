@@ -1,52 +1,21 @@
 """TCP probes on the DICOM ports leave nothing behind: a million with ``SOAK=100``."""
 
-import datetime as dt
 import subprocess
 import sys
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from faults.storescp import probing
 from faults.storescp.peer import Peer
 from faults.storescp.progress import amount, tell
 from faults.storescp.service import Service, listening_port
+from support.certificates import self_signed
 from support.instances import eventually
 from support.s3_sink import S3Sink
 
 PROBES = amount(100_000, 1_000_000)
 GROWTH = 5 << 20
 WARM_UP = 5_000
-
-
-def certificate(folder):
-    """A key and a certificate that signs itself, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scp")])
-    now = dt.datetime.now(tz=dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "tls.crt", folder / "tls.key"
-    paths[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
 
 
 def probe(count, *ports):
@@ -56,7 +25,7 @@ def probe(count, *ports):
 
 @pytest.mark.timeout(amount(300, 3600))
 def test_probes_leave_nothing(tmp_path):
-    chain, key = certificate(tmp_path)
+    chain, key = self_signed(tmp_path / "tls")
     with (
         S3Sink() as s3,
         Service(

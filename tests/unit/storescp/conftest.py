@@ -15,9 +15,9 @@ from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.dsutils import encode
-from pynetdicom.transport import AssociationSocket
 from support.instances import ct, eventually
 from support.ports import free_port
+from support.requestors import close_sockets_of_requestors
 
 from isocenter.storescp.ports import open_ports
 from isocenter.storescp.process import Process, Seat
@@ -103,16 +103,7 @@ def _libraries_restored(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _requestors_close_their_sockets(monkeypatch):
-    """pynetdicom's own sockets stay open if the peer went first."""
-    plain = AssociationSocket._shutdown_socket
-
-    def shut(self):
-        sock = self.socket
-        plain(self)
-        if sock is not None:
-            sock.close()
-
-    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
+    close_sockets_of_requestors(monkeypatch)
 
 
 @pytest.fixture

@@ -1,55 +1,20 @@
 """DICOM over TLS, with pynetdicom's and DCMTK's requestors."""
 
-import datetime as dt
 import io
-import ipaddress
 import ssl
 import subprocess
 
 import pydicom
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from demo.dcmtk import dcmtk
 from demo.shell import DemoError
-
-HOST = ipaddress.ip_address("127.0.0.1")
+from support.certificates import self_signed
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """Paths of a self-signed certificate and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scp")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(HOST)]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "tls.crt").write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return folder / "tls.crt", folder / "tls.key"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

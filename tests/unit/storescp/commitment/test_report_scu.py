@@ -1,16 +1,11 @@
 """Reports to pynetdicom as the modality: it accepts us in the SCP role, or does not."""
 
-import datetime as dt
-import ipaddress
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
+from support.certificates import self_signed
 from support.ports import free_port
 
 from isocenter.core.errors import ConfigurationError
@@ -127,33 +122,8 @@ def test_tls_is_1_2_or_later_and_names_are_checked():
 
 
 def pair_for(folder, address):
-    """A key, and a certificate of an address that signs itself, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    names = [x509.IPAddress(ipaddress.ip_address(address))]
-    now = dt.datetime.now(tz=dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / f"{address}.crt", folder / f"{address}.key"
-    files[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
+    """A certificate for an address, and its key."""
+    return self_signed(folder / address, address, hosts=[address])
 
 
 def server_of(pair, clients):

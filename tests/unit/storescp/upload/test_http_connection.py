@@ -1,6 +1,5 @@
 """Requests that send files, against servers that behave in all ways."""
 
-import datetime as dt
 import hashlib
 import os
 import socket
@@ -10,10 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from support.certificates import self_signed
 
 from isocenter.storescp.upload.connections import Connections
 from isocenter.storescp.upload.http_connection import Answer, TornError
@@ -259,36 +255,9 @@ def test_no_more_connections_are_kept_than_asked_for(connections, file):
         connections.close()
 
 
-@pytest.fixture
-def make_pair(tmp_path):
-    """Makes a self-signed certificate for localhost; answers the PEM files."""
-
-    def make(name):
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        certificate = (
-            x509.CertificateBuilder(subject, subject, key.public_key(), 1)
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-            .add_extension(names, critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(key, hashes.SHA256())
-        )
-        paths = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
-        pem = serialization.Encoding.PEM
-        paths[0].write_bytes(certificate.public_bytes(pem))
-        form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        paths[1].write_bytes(key.private_bytes(pem, form, none))
-        return paths
-
-    return make
-
-
-def test_tls_is_verified_and_the_body_is_the_file(make_pair, file):
-    cert, key = make_pair("s3")
-    stranger, _ = make_pair("stranger")
+def test_tls_is_verified_and_the_body_is_the_file(tmp_path, file):
+    cert, key = self_signed(tmp_path / "s3", hosts=["localhost"])
+    stranger, _ = self_signed(tmp_path / "stranger", hosts=["localhost"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     came = []

@@ -57,18 +57,6 @@ def run_virtual():
     return run
 
 
-@pytest.fixture
-def run():
-    def run(function, limit=10):
-        async def bounded():
-            async with asyncio.timeout(limit):
-                return await function()
-
-        return asyncio.run(bounded())
-
-    return run
-
-
 class BotoSession:
     """A boto3 session as far as credentials need one."""
 

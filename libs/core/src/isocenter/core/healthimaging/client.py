@@ -119,37 +119,35 @@ class HealthImaging:
         self, datastore_id: str, start: datetime, end: datetime
     ) -> Iterator[FoundImageSet]:
         """SearchImageSets by updatedAt BETWEEN, all pages, oldest first."""
-        with aws.calling(f"search data store {datastore_id}"):
-            pages = self._client.get_paginator("search_image_sets").paginate(
-                datastoreId=datastore_id,
-                searchCriteria={
-                    "filters": [
-                        {
-                            "operator": "BETWEEN",
-                            "values": [{"updatedAt": start}, {"updatedAt": end}],
-                        }
-                    ],
-                    "sort": {"sortField": "updatedAt", "sortOrder": "ASC"},
-                },
-            )
-            for page in pages:
-                yield from map(_found, page["imageSetsMetadataSummaries"])
+        return self._search(
+            datastore_id,
+            filters=[
+                {
+                    "operator": "BETWEEN",
+                    "values": [{"updatedAt": start}, {"updatedAt": end}],
+                }
+            ],
+            sort={"sortField": "updatedAt", "sortOrder": "ASC"},
+        )
 
     def of_study(
         self, datastore_id: str, study_instance_uid: str
     ) -> Iterator[FoundImageSet]:
         """SearchImageSets by DICOMStudyInstanceUID EQUAL, all pages."""
+        return self._search(
+            datastore_id,
+            filters=[
+                {
+                    "operator": "EQUAL",
+                    "values": [{"DICOMStudyInstanceUID": study_instance_uid}],
+                }
+            ],
+        )
+
+    def _search(self, datastore_id: str, **criteria: Any) -> Iterator[FoundImageSet]:
         with aws.calling(f"search data store {datastore_id}"):
             pages = self._client.get_paginator("search_image_sets").paginate(
-                datastoreId=datastore_id,
-                searchCriteria={
-                    "filters": [
-                        {
-                            "operator": "EQUAL",
-                            "values": [{"DICOMStudyInstanceUID": study_instance_uid}],
-                        }
-                    ]
-                },
+                datastoreId=datastore_id, searchCriteria=criteria
             )
             for page in pages:
                 yield from map(_found, page["imageSetsMetadataSummaries"])
