@@ -150,7 +150,9 @@ def ct_files(tmp_path_factory) -> list[Path]:
     """The real CT study, 28 slices."""
     folder = tmp_path_factory.mktemp("ct")
     with tarfile.open(DATA / "ct_head.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+        # Pythons before 3.11.4 have no filters, and no argument for one.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return sorted((folder / "ct_head").iterdir())
 
 

@@ -168,4 +168,5 @@ def test_nothing_acknowledged_is_lost_while_s3_is_away(
     with scp():
         stored_as_sent(sealed({uid(file) for file in files}), files)
     left = {p.name for p in (tmp_path / "spool").rglob("*") if p.is_file()}
+    left = {name for name in left if not name.endswith(".blank")}
     assert left <= {"lock", "reserve", "index.sqlite", "index.sqlite.lock"}

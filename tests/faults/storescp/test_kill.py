@@ -190,4 +190,4 @@ def test_no_acknowledged_instance_is_lost(s3_server, tmp_path):
     assert set(acknowledged) <= set(listed)
     for instance in listed.values():
         assert len(s3.objects[instance["key"]]) == instance["bytes"]
-    assert not list((spool / "w0" / "incoming").iterdir())
+    assert not list((spool / "w0" / "incoming").glob("*.part"))
