@@ -28,6 +28,7 @@ from isocenter.storescp.file_meta import (
 )
 from isocenter.storescp.front.pending import MAX_REQUEST
 from isocenter.storescp.identify import DEFLATED
+from isocenter.storescp.shutdown import LONGEST_RESERVE_S, RESERVE_SHARE
 from isocenter.storescp.status import MAX_COMMENT, MEANING
 
 
@@ -210,9 +211,10 @@ too many connections without an association (`maximum_pending`,
 `maximum_pending_per_peer`), the longest waiting one of the peer that has most is
 closed.
 
-When the process ends, it takes no more associations, waits up to half of
-`shutdown_grace_s` ({default("shutdown_grace_s"):g} s) for those that run, then aborts
-them.
+When the process ends, it takes no more associations, waits for those that run
+for `shutdown_grace_s` ({default("shutdown_grace_s"):g} s) but a reserve of
+{RESERVE_SHARE:.0%} of it, {LONGEST_RESERVE_S:g} s at most, then aborts those that are
+left between two requests.
 
 **Presentation contexts.**
 

@@ -68,6 +68,39 @@ def test_a_running_association_may_end(start, associate, s3, helpers):
     assert len(s3.keys("batches/")) == 1
 
 
+@pytest.mark.parametrize("durability", ["spool", "object_store"])
+def test_an_association_has_most_of_the_grace_time(
+    start, associate, s3, helpers, durability
+):
+    process = start(shutdown_grace_s=4.0, durability=durability, batch_quiet_s=0.2)
+    assoc = associate(process)
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    began = time.monotonic()
+    stopping = threading.Thread(target=process.stop)
+    stopping.start()
+    # What came before is sealed meanwhile: nothing waits for the last association.
+    helpers.eventually(lambda: len(s3.keys("batches/")) == 1)
+    time.sleep(max(0.0, began + 2.2 - time.monotonic()))
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    assoc.release()
+    stopping.join(10)
+    assert not assoc.is_aborted
+    assert len(s3.keys("DICOM/")) == len(s3.keys("batches/")) == 2
+
+
+def test_an_association_that_stays_is_ended_and_nothing_is_lost(
+    start, associate, s3, helpers
+):
+    process = start(shutdown_grace_s=1.0)
+    assoc = associate(process)
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    began = time.monotonic()
+    assert process.stop()
+    assert 0.75 <= time.monotonic() - began < 5
+    helpers.eventually(lambda: assoc.is_aborted)
+    assert len(s3.keys("DICOM/")) == len(s3.keys("batches/")) == 1
+
+
 def test_what_cannot_be_drained_stays_for_the_next_process(
     start, associate, s3, helpers
 ):

@@ -349,7 +349,8 @@ def test_a_release_waits_for_outstanding_operations(connect, store):
 def test_an_idle_association_is_ended_at_shutdown(connect, registry):
     sender = connect()
     assert sender.echo() == 0
-    assert not registry.end_all(0.05)
+    assert not registry.wait_empty(0.05)
+    registry.end_all(0.05)
     assert aborted(sender) == (0, 0)
     assert not registry.active()
 
@@ -358,17 +359,13 @@ def test_an_instance_under_way_is_finished_at_shutdown(connect, registry, store)
     sender = connect()
     pdus = message_pdus(1, store_command("1.2.3"), DATA)
     sender.send(pdus[:300_000])
-    ended = []
-    thread = threading.Thread(
-        target=lambda: ended.append(registry.end_all(0.1, last_s=5))
-    )
+    thread = threading.Thread(target=registry.end_all, args=(5,))
     thread.start()
     time.sleep(0.3)
     sender.send(pdus[300_000:])
     assert sender.read().status == 0
     assert aborted(sender) == (0, 0)
     thread.join()
-    assert ended == [False]
     assert store.kept == {"1.2.3": DATA}
 
 
@@ -380,7 +377,7 @@ def test_an_association_that_never_ends_is_aborted_at_shutdown(
     while not registry.active():
         time.sleep(0.01)
     time.sleep(0.1)
-    assert not registry.end_all(0.05, last_s=0.2)
+    registry.end_all(0.2)
     assert aborted(sender) == (0, 0)
     sender.thread.join(5)
     assert store.abandoned == ["1.2.3"]
@@ -390,7 +387,7 @@ def test_shutdown_waits_for_a_release(connect, registry):
     sender = connect()
     release = threading.Timer(0.2, sender.release)
     release.start()
-    assert registry.end_all(5)
+    assert registry.wait_empty(5)
     release.join()
 
 

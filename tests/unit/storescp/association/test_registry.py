@@ -39,7 +39,8 @@ def test_what_does_not_end_is_asked_then_aborted():
     thread.start()
     while not registry.active():
         pass
-    assert not registry.end_all(0.01, last_s=0.05)
+    assert not registry.wait_empty(0.01)
+    registry.end_all(0.05)
     thread.join()
     assert association.said == ["end", "abort"]
 
@@ -47,8 +48,8 @@ def test_what_does_not_end_is_asked_then_aborted():
 def test_an_association_whose_thread_begins_after_the_end_is_told():
     registry, late = Registry(), Association()
     registry.enter("a")
-    assert not registry.end_all(0.01, last_s=0.01)
+    registry.end_all(0.01)
     with registry.running(late):
         assert late.said == ["end"]
     registry.leave("a")
-    assert registry.end_all(0)
+    assert registry.wait_empty(0)

@@ -24,13 +24,15 @@ from isocenter.storescp.front.door import Door
 from isocenter.storescp.front.listening import Listener
 from isocenter.storescp.reception import Reception
 from isocenter.storescp.settings import StoreScpSettings
+from isocenter.storescp.shutdown import Shares
 from isocenter.storescp.upload.drain import Drain
 from isocenter.storescp.upload.uploader import Uploader
 from isocenter.storescp.workers.board import Board
 
 log = logging.getLogger(__name__)
 
-_STALE_S = 300.0
+TICK_S = 0.5
+"""Between two calls of ``Process.tick``."""
 _ABORT_S = 2.0
 
 
@@ -170,11 +172,13 @@ class Process:
             Whether S3 has everything.
         """
         self.stopping.set()
-        grace = self.settings.shutdown_grace_s
-        deadline = time.monotonic() + grace
+        shares = Shares.of(self.settings.shutdown_grace_s)
+        began = time.monotonic()
+        deadline = began + self.settings.shutdown_grace_s
         if self.door is not None:
             self.door.stop_accepting()
-        if not self.registry.end_all(grace / 2):
+        if not self._released(began + shares.associations_s):
+            self.registry.end_all(shares.last_s)
             log.warning("associations aborted: they did not end in time")
         if self.door is not None:
             self.door.close()
@@ -190,3 +194,20 @@ class Process:
         self.reception.close()
         self.uploader.close()
         return drained
+
+    def _released(self, deadline: float) -> bool:
+        """Whether peers have released all associations; what is due is done meanwhile.
+
+        Args:
+            deadline: on the monotonic clock, for them.
+        """
+        while True:
+            left = deadline - time.monotonic()
+            if self.registry.wait_empty(max(0.0, min(TICK_S, left))):
+                return True
+            if left <= 0:
+                return False
+            try:
+                self.tick()
+            except OSError as error:
+                log.warning("volume not usable", extra={"error": str(error)})

@@ -13,7 +13,7 @@ from isocenter.core.exit_codes import ServiceExit
 from isocenter.core.health import HealthServer, Probe
 from isocenter.storescp.front.listening import Listener
 from isocenter.storescp.ports import open_ports
-from isocenter.storescp.process import Process, Seat
+from isocenter.storescp.process import TICK_S, Process, Seat
 from isocenter.storescp.settings import StoreScpSettings
 from isocenter.storescp.upload.uploader import Uploader
 from isocenter.storescp.workers.board import LoneBoard
@@ -22,7 +22,6 @@ from isocenter.storescp.workers.place import Place
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.5
 _STALLED_S = 60.0
 Close = Callable[[], None]
 Expose = Callable[[Probe, Probe], Close]
@@ -95,7 +94,7 @@ def run(process: Process, expose: Expose) -> None:
 
     close = expose(alive, process.ready)
     process.start()
-    while not process.stopping.wait(_TICK_S):
+    while not process.stopping.wait(TICK_S):
         try:
             process.tick()
         except OSError as error:

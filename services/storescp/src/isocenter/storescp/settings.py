@@ -364,8 +364,9 @@ class StoreScpSettings(ProcessSettings):
     shutdown_grace_s: float = Field(
         default=45.0,
         ge=0,
-        description="Seconds from SIGTERM to exit: half for associations to end, the"
-        " rest to empty the spool. Must be under the pod's grace period.",
+        description="Seconds from SIGTERM to exit: all but a quarter, or but 30, for"
+        " associations to end, the rest to end those that have not and to empty the"
+        " spool. Must be under the pod's grace period.",
     )
 
     @classmethod

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-_LAST_S = 5.0
-
 
 class Running(Protocol):
     """An established association, as the registry needs it; safe for any thread."""
@@ -76,35 +74,27 @@ class Registry:
         with self._changed:
             return list(self._associations)
 
-    def end_all(self, timeout_s: float, *, last_s: float | None = None) -> bool:
-        """Wait for the associations to end, then end those that have not.
+    def end_all(self, last_s: float) -> None:
+        """End the associations that peers have not released.
 
-        Call it when no new ones can begin. When the time is up, associations between
-        two requests are aborted; one that is receiving an instance may finish it.
+        Call it when no new ones can begin. Associations between two requests are
+        aborted; one that is receiving an instance may finish it.
 
         Args:
-            timeout_s: seconds for peers to release.
-            last_s: seconds for the instances that are then under way, and as many for
-                aborted ones to be gone; half of ``timeout_s`` if not given, 5 at most.
-
-        Returns:
-            Whether all were released by their peers.
+            last_s: seconds for the instances that are under way, and as many for
+                aborted ones to be gone.
         """
-        if self._wait_empty(timeout_s):
-            return True
-        if last_s is None:
-            last_s = min(_LAST_S, timeout_s / 2)
         with self._changed:
             self._ending = True
         for association in self.active():
             association.end_when_idle()
-        if not self._wait_empty(last_s):
+        if not self.wait_empty(last_s):
             for association in self.active():
                 association.abort()
-            self._wait_empty(last_s)
-        return False
+            self.wait_empty(last_s)
 
-    def _wait_empty(self, timeout_s: float) -> bool:
+    def wait_empty(self, timeout_s: float) -> bool:
+        """Whether there is no association and no place taken, after so long at most."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while self._associations or self._places.total():
