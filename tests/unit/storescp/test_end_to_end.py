@@ -174,6 +174,22 @@ def test_a_bad_instance_is_refused_and_the_next_is_taken(
     assert not list(process.reception.spool.incoming.glob("*.part"))
 
 
+def test_an_instance_of_another_class_than_its_context_is_dropped(
+    start, associate, s3, helpers
+):
+    process = start()
+    assoc = associate(process)
+    mr = "1.2.840.10008.5.1.4.1.1.4"
+    data_set = helpers.encoded(helpers.ct(uid="1.2.3.1", SOPClassUID=mr))
+    answer = _send_raw(assoc, data_set, sop_class=mr)
+    assert answer.Status == 0x0122
+    assert "presentation context" in answer.ErrorComment
+    assert assoc.send_c_store(helpers.ct()).Status == 0x0000
+    helpers.eventually(lambda: len(s3.keys("DICOM/")) == 1)
+    assert not s3.keys("quarantine/")
+    assert not list(process.reception.spool.incoming.glob("*.part"))
+
+
 def _send_raw(assoc, data_set, *, uid="1.2.3.1", sop_class=CTImageStorage):
     """A C-STORE whose command and data set need not fit."""
     request = C_STORE()

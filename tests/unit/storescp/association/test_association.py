@@ -14,6 +14,7 @@ from support.dimse_sender import (
     ABORT,
     CT,
     EXPLICIT,
+    IMPLICIT,
     NO_DATA_SET,
     RELEASE_RQ,
     VERIFICATION,
@@ -142,6 +143,36 @@ def test_a_store_without_data_set_is_refused(connect):
     command = store_command("1.2.3") | {0x0800: NO_DATA_SET}
     sender.send(message_pdus(1, command))
     assert sender.read().status == 0xC000
+
+
+MR, PRIVATE = "1.2.840.10008.5.1.4.1.1.4", "1.2.826.0.1.3680043.9.7777.1"
+OF_A_CONTEXT = [
+    # context, Affected SOP Class UID, status
+    (1, CT, 0x0000),
+    (1, CT + "\0", 0x0000),
+    (1, MR, 0x0122),  # agreed too, but by another context
+    (1, PRIVATE, 0x0122),
+    (1, "", 0x0122),
+    (1, "Doe^Jane", 0x0122),
+    (5, PRIVATE, 0x0000),
+    (5, CT, 0x0122),
+    (7, MR, 0x0000),
+]
+
+
+@pytest.mark.parametrize(("context", "sop_class", "status"), OF_A_CONTEXT)
+def test_an_instance_is_of_the_class_that_its_context_was_agreed_for(
+    connect, store, caplog, context, sop_class, status
+):
+    contexts = [(CT, EXPLICIT), (VERIFICATION, IMPLICIT), (PRIVATE, EXPLICIT)]
+    sender = connect(contexts=[*contexts, (MR, EXPLICIT)])
+    before = _count("stores_total", status=f"{status:04X}")
+    said = sender.store("1.2.3", DATA, sop_class=sop_class, context_id=context)
+    assert said == status
+    assert _count("stores_total", status=f"{status:04X}") == before + 1
+    assert list(store.kept) == ([] if status else ["1.2.3"])
+    assert "Doe" not in "".join(str(vars(record)) for record in caplog.records)
+    assert sender.store("1.2.4", DATA) == 0
 
 
 UNANSWERABLE = [

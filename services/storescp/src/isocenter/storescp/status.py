@@ -1,7 +1,8 @@
 """What a C-STORE response says, as one table.
 
-Codes and their meanings are of PS3.4 B.2.3 (Table B.2-1) and PS3.7 C.5. Only
-``SUCCESS`` promises anything: that the instance survives the death of this process.
+Codes and their meanings are of PS3.4 B.2.3 (Table B.2-1) and PS3.7 9.1.1.1.9
+and C.5. Only ``SUCCESS`` promises anything: that the instance survives the death of
+this process.
 """
 
 import errno
@@ -20,6 +21,7 @@ class StoreStatus(IntEnum):
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
     INVALID_SOP_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_MISMATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
@@ -31,6 +33,8 @@ MEANING: dict[StoreStatus, str] = {
     "has it. Send again.",
     StoreStatus.INVALID_SOP_INSTANCE: "Affected SOP Instance UID (0000,1000) is not a "
     "UID.",
+    StoreStatus.SOP_CLASS_NOT_SUPPORTED: "Affected SOP Class UID (0000,0002) is not "
+    "the abstract syntax of the presentation context. Nothing was kept.",
     StoreStatus.OUT_OF_RESOURCES: "The volume is full, or as full as it may get. Send "
     "again later.",
     StoreStatus.DATA_SET_MISMATCH: "SOP Class UID or SOP Instance UID of the data set "

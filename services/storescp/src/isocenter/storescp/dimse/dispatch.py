@@ -16,11 +16,13 @@ from isocenter.storescp.dimse.service import (
     ActionResponse,
     ActionService,
     AssociationHandle,
+    Sink,
     StoreCommand,
     StoreService,
 )
 from isocenter.storescp.dimse.storing import Storing, loggable
 from isocenter.storescp.dimse.telling import Telling
+from isocenter.storescp.status import StoreRefusedError, StoreStatus
 
 MAX_INFORMATION_BYTES = 4 * 1024 * 1024
 """Largest Action Information held in memory: some 20,000 references. Of a larger one
@@ -147,12 +149,25 @@ class Dispatcher:
 
         return Storing(
             command,
-            lambda: self._services.store.open(request, self._peer),
+            partial(self._open, context, request),
             answer,
             fields,
             self._telling,
             delay_s=self._services.delay_s,
         )
+
+    def _open(self, context: AcceptedContext, request: StoreCommand) -> Sink:
+        """Begin to receive an instance of the class that the context was agreed for.
+
+        Raises:
+            StoreRefusedError: it is of another (PS3.7 9.1.1.1.9), or not taken.
+        """
+        if request.sop_class_uid != context.abstract_syntax:
+            raise StoreRefusedError(
+                StoreStatus.SOP_CLASS_NOT_SUPPORTED,
+                "the SOP class is not that of the presentation context",
+            )
+        return self._services.store.open(request, self._peer)
 
 
 def _acted(
