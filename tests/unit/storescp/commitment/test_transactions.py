@@ -1,5 +1,6 @@
 import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,61 @@ def test_a_uid_that_another_worker_of_the_pod_took_is_known(
     beside.prepare()
     beside.keep(asked())
     assert transactions.uses_other_instances(asked(references=REFERENCES[:1]))
+
+
+def test_a_new_uid_is_looked_up_and_not_searched_for(transactions, asked, monkeypatch):
+    for number in range(50):
+        transactions.keep(asked(f"1.9.{number}").ended("reported"))
+    read, opened = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda p: opened.append(p) or read(p))
+    glob, globbed = Path.glob, []
+    monkeypatch.setattr(Path, "glob", lambda p, g: globbed.append(g) or glob(p, g))
+    assert not transactions.uses_other_instances(asked("1.8"))
+    assert transactions.uses_other_instances(asked("1.9.7", REFERENCES[:1]))
+    assert len(opened) == 6
+    assert set(globbed) == {"w*/commitment"}  # the folders of workers
+
+
+def earlier(folder, transaction):
+    """Name a transaction's file as an earlier version did."""
+    (path,) = folder.glob(f"{transaction.name}.*.json")
+    path.rename(folder / path.name.replace(transaction.name, transaction.id))
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_an_earlier_version_left_is_known(
+    transactions, folder, asked, make, state
+):
+    states = {
+        State.ASKED: asked(),
+        State.DECIDED: asked().decided({}, make.NOW),
+        State.ENDED: asked().ended("reported"),
+    }
+    transactions.keep(states[state])
+    earlier(folder, states[state])
+    transactions.prepare()
+    assert names(folder) == [f"{state}.json"]
+    left = list(transactions.unfinished())
+    assert left == ([] if state is State.ENDED else [states[state]])
+    assert transactions.uses_other_instances(asked(references=REFERENCES[:1]))
+    assert not transactions.uses_other_instances(asked())
+
+
+def test_a_name_that_two_workers_gave_keeps_both_transactions(
+    transactions, folder, asked, make, tmp_path
+):
+    transactions.keep(asked())
+    gone = Transactions(tmp_path / "w3" / "commitment")
+    gone.prepare()
+    other = asked(references=REFERENCES[:1])
+    gone.keep(other.decided({}, make.NOW))
+    assert transactions.adopt(tmp_path / "w3" / "commitment") == 1
+    left = {t.digest: t for t in transactions.unfinished()}
+    assert left.keys() == {asked().digest, other.digest}
+    for transaction in left.values():
+        transactions.keep(transaction.ended("reported"))
+    assert names(folder) == ["ended.json"] * 2
+    assert not list((tmp_path / "w3" / "commitment").iterdir())
 
 
 def test_only_so_many_are_remembered(transactions, asked, make):

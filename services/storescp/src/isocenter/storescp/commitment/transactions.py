@@ -2,19 +2,23 @@
 
 ::
 
-    <folder>/<id>.asked.json     accepted; its instances are not all decided
-    <folder>/<id>.decided.json   decided; the report has yet to reach the peer
-    <folder>/<id>.ended.json     reported or given up; kept to know the Transaction UID
+    <folder>/<name>.asked.json     accepted; its instances are not all decided
+    <folder>/<name>.decided.json   decided; the report has yet to reach the peer
+    <folder>/<name>.ended.json     reported or given up; kept: the UID is used
 
-The id comes from the content: ``<AE title and Transaction UID>-<instances>``, both
-digests. So the same request again is the same transaction, and another one under a
-used Transaction UID is found by its name. That other one is answered too, under an id
-that begins with ``again-``. Of several states of one id the last counts:
-each is written, synced, and only then is the one before it removed.
+The name is a digest of AE title and Transaction UID, so whether they were used is seen
+without a look at all that is remembered; which instances they were used for, the file
+says. Another request under a used Transaction UID is answered too: its name is
+``again-<that digest>-<digest of its instances>``. Of several states of one name the
+last counts: each is written, synced, and only then is the one before it removed.
+
+Earlier versions had ``<that digest>-<digest of its instances>`` for all; such files are
+renamed at the start.
 """
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,6 +32,7 @@ from isocenter.storescp.store import durable
 log = logging.getLogger(__name__)
 
 _DIGITS = 32
+_EARLIER = re.compile(r"(?P<family>[0-9a-f]{32})-[0-9a-f]{32}(?P<state>\.[a-z]+\.json)")
 
 
 class State(StrEnum):
@@ -93,8 +98,13 @@ class Transaction(BaseModel):
 
     @property
     def id(self) -> str:
-        """Its name on the volume; equal for equal requests."""
+        """Equal for equal requests."""
         return f"{'again-' * self.again}{self.family}-{self.digest}"
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return self.id if self.again else self.family
 
     @property
     def family(self) -> str:
@@ -136,7 +146,7 @@ class Transactions:
         self._beside = beside
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder; give what is in it the names of today.
 
         Raises:
             OSError: the volume's.
@@ -144,17 +154,39 @@ class Transactions:
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in self._folder.glob("*.part"):
             path.unlink()
+        self._take(self._folder)
         durable.sync_folder(self._folder.parent)
 
     def adopt(self, other: Path) -> int:
         """Take over the transactions of a process that is gone; answers how many."""
         if not other.is_dir():
             return 0
-        moved = [
-            path.replace(self._folder / path.name) for path in other.glob("*.json")
-        ]
-        durable.sync_folder(self._folder)
-        return len(moved)
+        return self._take(other)
+
+    def _take(self, source: Path) -> int:
+        """Give transactions their place and name; answers how many.
+
+        The files of a name that is taken by other instances here, which two workers
+        may have let happen at the same time, get the name of such a request.
+        """
+        moved = 0
+        for path in sorted(source.glob("*.json")):
+            earlier = _EARLIER.fullmatch(path.name)
+            name = earlier["family"] + earlier["state"] if earlier else path.name
+            target = self._folder / name
+            if target == path:
+                continue
+            moved += 1
+            ours = self._first(self._folder, name.partition(".")[0])
+            theirs = _read(path)
+            if ours is None or theirs is None or ours.digest == theirs.digest:
+                path.replace(target)
+            else:
+                self.keep(theirs.model_copy(update={"again": True}))
+                path.unlink()
+        if moved:
+            durable.sync_folder(self._folder)
+        return moved
 
     def keep(self, transaction: Transaction) -> None:
         """Write a transaction's state, durably.
@@ -163,27 +195,40 @@ class Transactions:
             OSError: the volume's; the state before is still there.
         """
         place = _ORDER.index(transaction.state)
-        later = [self._path(transaction.id, state) for state in _ORDER[place + 1 :]]
+        name = transaction.name
+        later = [self._path(name, state) for state in _ORDER[place + 1 :]]
         if any(path.exists() for path in later):  # asked again after it had ended
             for path in later:
                 path.unlink(missing_ok=True)
             durable.sync_folder(self._folder)
         content = transaction.model_dump_json().encode()
-        durable.write(self._path(transaction.id, transaction.state), content)
+        durable.write(self._path(name, transaction.state), content)
         durable.sync_folder(self._folder)
         for state in _ORDER[:place]:
-            self._path(transaction.id, state).unlink(missing_ok=True)
+            self._path(name, state).unlink(missing_ok=True)
 
-    def _path(self, identity: str, state: State) -> Path:
-        return self._folder / f"{identity}.{state}.json"
+    def _path(self, name: str, state: State) -> Path:
+        return self._folder / f"{name}.{state}.json"
 
     def uses_other_instances(self, transaction: Transaction) -> bool:
-        """Whether its AE title used its Transaction UID for other instances."""
-        return any(
-            not path.name.startswith(transaction.id)
-            for folder in self._folders()
-            for path in folder.glob(f"{transaction.family}-*.json")
-        )
+        """Whether its AE title used its Transaction UID for other instances.
+
+        Raises:
+            OSError: the volume's.
+        """
+        for folder in self._folders():
+            first = self._first(folder, transaction.family)
+            if first is not None and first.digest != transaction.digest:
+                return True
+        return False
+
+    def _first(self, folder: Path, name: str) -> Transaction | None:
+        """The transaction of a name, if there is one that can be read."""
+        for state in _ORDER:
+            known = _read(folder / f"{name}.{state}.json")
+            if known is not None:
+                return known
+        return None
 
     def _folders(self) -> Iterator[Path]:
         yield self._folder
@@ -200,10 +245,10 @@ class Transactions:
         for state in _ORDER:
             for path in self._folder.glob(f"*.{state}.json"):
                 found[path.name.removesuffix(f".{state}.json")] = state
-        for identity, state in found.items():
+        for name, state in found.items():
             if state is State.ENDED:
                 continue
-            path = self._path(identity, state)
+            path = self._path(name, state)
             try:
                 yield Transaction.model_validate_json(path.read_bytes())
             except ValidationError:
@@ -230,3 +275,15 @@ class Transactions:
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
+
+
+def _read(path: Path) -> Transaction | None:
+    """A state's file; None if it is not there, or damaged.
+
+    Raises:
+        OSError: the volume's.
+    """
+    try:
+        return Transaction.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
