@@ -23,6 +23,8 @@ PATIENCE = Patience(wait_s=100, unknown_wait_s=10)
         (Finding.UNSURE, 100, 0x0110),
         (Finding.UNKNOWN, 9, None),
         (Finding.UNKNOWN, 10, 0x0112),
+        (Finding.UNSEARCHED, 9, None),
+        (Finding.UNSEARCHED, 10, 0x0110),
         (Finding.COMMITTED, 1000, "committed"),
     ],
 )

@@ -19,11 +19,14 @@ class FakeWhereabouts:
     def __init__(self):
         self.findings = {}
         self.fail = 0
+        self.unfinished = 0
 
     def look(self, references, asked_at, search):
         if self.fail:
             self.fail -= 1
             raise OSError("the volume is away")
+        self.unfinished -= search.whole is False
+        search.whole = self.unfinished <= 0
         uids = [r.sop_instance_uid for r in references]
         return {uid: self.findings.get(uid, Finding.UNKNOWN) for uid in uids}
 
@@ -130,6 +133,17 @@ def test_instances_are_waited_for_and_fail_for_their_own_reason(
         item.ReferencedSOPInstanceUID: item.FailureReason
         for item in report.FailedSOPSequence
     } == {"1.2.1": 0x0110, "1.2.2": 0x0112, "1.2.3": 0x0119}
+
+
+def test_a_search_that_goes_on_is_looked_at_again_at_once(
+    parts, make, association, monkeypatch
+):
+    monkeypatch.setattr(service_module, "next_look_s", lambda age_s: 1e6)
+    parts.whereabouts.unfinished = 2
+    service = parts.start()
+    ask(service, make.request(), association)
+    eventually(lambda: parts.whereabouts.unfinished == 0)
+    assert service.waiting() == 1
 
 
 def test_an_instance_that_reaches_s3_later_is_committed(parts, make, association):

@@ -149,6 +149,27 @@ def test_what_a_manifest_named_is_not_forgotten_while_s3_is_away(look, s3, make)
     assert look(search=search) is Finding.COMMITTED
 
 
+@pytest.mark.parametrize(
+    ("most", "at_once", "finding"),
+    [
+        (100, 100, Finding.UNKNOWN),
+        (100, 2, Finding.UNSURE),  # the next look goes on
+        (2, 2, Finding.UNSEARCHED),
+    ],
+)
+def test_what_was_not_searched_is_not_said_to_be_nowhere(
+    look, s3, make, monkeypatch, most, at_once, finding
+):
+    where = "isocenter.storescp.commitment.manifests"
+    monkeypatch.setattr(f"{where}._MOST", most)
+    monkeypatch.setattr(f"{where}._MOST_AT_ONCE", at_once)
+    for hours in range(10):
+        batch = batch_id(make.NOW - timedelta(hours=hours), "aa")
+        document = make.manifest(batch, (make.CT, "1.9", b"x"))
+        s3.put(f"batches/{batch}.json", document)
+    assert look() is finding
+
+
 def test_imported_asks_healthimaging_s_output_and_not_the_object(look, index, s3):
     row = index.add(UID)
     assert look(imported=True) is Finding.PENDING

@@ -9,8 +9,10 @@ from isocenter.storescp.commitment.standard import FailureReason
 class Finding(StrEnum):
     """What became of an instance, as far as could be found out now.
 
-    ``UNSURE``: S3 could not be asked. ``PENDING``: it is ours, but not yet where it is
-    to be. ``SPOILED``: it is there with other bytes, or its import failed for good.
+    ``UNSURE``: S3 could not be asked, or not all of it yet. ``UNSEARCHED``: there is
+    more than can be searched, and it was not in what was. ``PENDING``: it is ours, but
+    not yet where it is to be. ``SPOILED``: it is there with other bytes, or its import
+    failed for good.
     """
 
     COMMITTED = "committed"
@@ -18,6 +20,7 @@ class Finding(StrEnum):
     PENDING = "pending"
     SPOILED = "spoiled"
     UNKNOWN = "unknown"
+    UNSEARCHED = "unsearched"
     UNSURE = "unsure"
 
 
@@ -53,11 +56,11 @@ def decide(finding: Finding, age_s: float, patience: Patience) -> Verdict | None
     """The answer for one instance, or None while it is waited for."""
     if finding in _AT_ONCE:
         return _AT_ONCE[finding]
-    if finding is Finding.UNKNOWN:
+    limit, reason = patience.wait_s, FailureReason.PROCESSING_FAILURE
+    if finding in (Finding.UNKNOWN, Finding.UNSEARCHED):
         limit = min(patience.unknown_wait_s, patience.wait_s)
+    if finding is Finding.UNKNOWN:
         reason = FailureReason.NO_SUCH_OBJECT_INSTANCE
-    else:
-        limit, reason = patience.wait_s, FailureReason.PROCESSING_FAILURE
     return Verdict(reason) if age_s >= limit else None
 
 

@@ -6,18 +6,28 @@ is in ``batches/`` for everybody.
 """
 
 import json
+import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from isocenter.storescp.batches import batch_id
+from isocenter.storescp.commitment.asking import Asking
+from isocenter.storescp.commitment.named import Named, hashes_of
 from isocenter.storescp.commitment.objects import Objects
 
 _MOST = 2_000
 """Manifests read for one transaction: at one sealed every minute, more than a day's."""
-_FEW = 32
+_MOST_AT_ONCE = 64
+"""Read in one look, so that other transactions have their turn; as much as a few
+seconds of reading is."""
+_LOOK_S = 5.0
+_THREADS = 4
+"""A manifest of 5,000 instances is 2 MB, and some more while it is taken apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,29 @@ class Search:
     """What was found for one transaction so far.
 
     Attributes:
-        read: keys of the manifests that were searched.
+        read: keys of the manifests that were searched, or were too many to be.
         named: the latest version of each instance that they name.
+        reads: how many were read from S3.
+        whole: whether the last look left none out that was there.
+        given_up: whether some are not going to be searched: there are too many.
     """
 
     read: set[str] = field(default_factory=set)
     named: dict[str, Stored] = field(default_factory=dict)
+    reads: int = 0
+    whole: bool = True
+    given_up: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another look finds more to search at once."""
+        return not self.whole and not self.given_up
+
+    def name(self, stored: Stored) -> None:
+        """A manifest names an instance; the ids of later batches are greater."""
+        known = self.named.get(stored.sop_instance_uid)
+        if known is None or known.batch < stored.batch:
+            self.named[stored.sop_instance_uid] = stored
 
 
 class Manifests:
@@ -57,22 +84,38 @@ class Manifests:
         bucket: that the batches are in.
         prefix: of the manifests.
         lookback: how long before a request its instances may have been sealed.
+        clock: seconds.
     """
 
     def __init__(
-        self, objects: Objects, bucket: str, prefix: str, lookback: timedelta
+        self,
+        objects: Objects,
+        bucket: str,
+        prefix: str,
+        lookback: timedelta,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._objects = objects
         self._bucket = bucket
         self._prefix = prefix
         self._lookback = lookback
-        # A manifest of 5,000 instances is 2 MB: searching is for one thread at a time.
+        self._clock = clock
+        self._seen = Named()
+        self._threads = Asking(_THREADS, "commitment-manifests")
+        # Searching is for one transaction at a time: it takes memory.
         self._one = threading.Lock()
+
+    def close(self) -> None:
+        """End the threads, without waiting for what they do."""
+        self._threads.close()
 
     def find(
         self, uids: Collection[str], asked_at: datetime, search: Search
     ) -> Mapping[str, Stored]:
         """Which of some instances the manifests name: the latest version of each.
+
+        A look is short: ``search.goes_on`` says whether another one is to follow.
 
         Args:
             uids: SOP Instance UIDs.
@@ -80,36 +123,72 @@ class Manifests:
             search: of these instances' transaction; what is read is added to it.
 
         Raises:
-            AwsError: S3 could not be asked.
+            AwsError: S3 could not be asked; what was found until then is kept.
         """
-        with self._one:
-            found = self._search(uids, asked_at, search)
-        search.named.update(found)
+        wanted = frozenset(uids)
+        if not wanted <= search.named.keys():
+            with self._one:
+                self._search(wanted, asked_at, search)
         return {uid: search.named[uid] for uid in uids if uid in search.named}
 
     def _search(
-        self, uids: Collection[str], asked_at: datetime, search: Search
-    ) -> dict[str, Stored]:
+        self, wanted: frozenset[str], asked_at: datetime, search: Search
+    ) -> None:
+        search.whole = True  # a look that S3 ends has no other right after it
         # A batch's id begins with the time at which it was opened.
         oldest = self._prefix + batch_id(asked_at - self._lookback, "")
         new = [
-            key
+            sys.intern(key)  # each transaction has its own set of the same keys
             for key in self._objects.keys(self._bucket, self._prefix, oldest)
             if key not in search.read
         ]
-        found: dict[str, Stored] = {}
-        for key in reversed(new[-_MOST:]):
-            if len(found) == len(uids):
-                break
-            body = self._objects.read(self._bucket, key) or b""
-            search.read.add(key)
-            if len(uids) <= _FEW and not any(uid.encode() in body for uid in uids):
-                continue
-            for instance in _instances(body):
-                uid = str(instance.get("sopInstanceUid"))
-                if uid in uids and uid not in found:
-                    found[uid] = self._stored(key, instance)
-        return found
+        done = self._read_all(new, wanted, search)
+        if not done and search.reads >= _MOST:
+            search.given_up = True
+            search.read.update(new)  # what is sealed from now on is still read
+        search.whole = done and not search.given_up
+
+    def _read_all(
+        self, keys: list[str], wanted: frozenset[str], search: Search
+    ) -> bool:
+        """Search manifests, the latest first; answers False if some are left."""
+        hashes = hashes_of(wanted)
+        deadline = self._clock() + _LOOK_S
+        chunk: list[str] = []
+        reads, size = 0, 1
+        while keys and not wanted <= search.named.keys():
+            if reads >= _MOST_AT_ONCE or self._clock() >= deadline:
+                return False
+            while keys and len(chunk) < size:
+                key = keys.pop()
+                if self._seen.lacks(key, hashes):
+                    search.read.add(key)
+                else:
+                    chunk.append(key)
+            named = self._threads.map(partial(self._read, wanted), chunk)
+            for key, instances in zip(chunk, named, strict=True):
+                search.read.add(key)
+                for stored in instances:
+                    search.name(stored)
+            reads += len(chunk)
+            search.reads += len(chunk)
+            chunk.clear()
+            size = min(2 * size, _THREADS)
+        return True
+
+    def _read(self, wanted: frozenset[str], key: str) -> list[Stored]:
+        """What one manifest says of the wanted instances.
+
+        Raises:
+            AwsError: S3 could not be asked.
+        """
+        body = self._objects.read(self._bucket, key)
+        if body is None:
+            return []
+        in_order = sorted(_instances(body), key=lambda i: str(i.get("receivedAt")))
+        instances = {str(i.get("sopInstanceUid")): i for i in in_order}
+        self._seen.add(key, instances)
+        return [self._stored(key, instances[uid]) for uid in wanted & instances.keys()]
 
     def _stored(self, manifest: str, instance: Mapping[str, Any]) -> Stored:
         return Stored(

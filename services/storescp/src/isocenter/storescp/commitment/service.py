@@ -319,7 +319,8 @@ class CommitmentService:
             if verdict.failure is not None:
                 opened.failures[uid] = verdict.failure
         if opened.undecided:
-            return next_look_s(age_s)
+            soon = opened.search.goes_on  # the rest of what was not searched yet
+            return _TURN_S if soon else next_look_s(age_s)
         decided = transaction.decided(opened.failures, now)
         self._transactions.keep(decided)
         opened.transaction = decided

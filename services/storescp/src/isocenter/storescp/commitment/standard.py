@@ -63,7 +63,8 @@ ACTION_MEANING: dict[ActionStatus, str] = {
 }
 FAILURE_MEANING: dict[FailureReason, str] = {
     FailureReason.PROCESSING_FAILURE: "The instance is not safe where it is to be: "
-    "within `commitment_wait_s` it did not reach S3 or S3 could not be asked, the "
+    "within `commitment_wait_s` it did not reach S3 or S3 could not be asked, there "
+    "are more manifests than are searched for an instance that nobody knows, the "
     "object there has other bytes than those acknowledged, or (setting `commitment` is "
     "`imported`) HealthImaging did not import it.",
     FailureReason.NO_SUCH_OBJECT_INSTANCE: "Neither acknowledged here nor named by the "

@@ -108,6 +108,7 @@ class Whereabouts:
     def close(self) -> None:
         """End the threads, without waiting for what they do."""
         self._threads.close()
+        self._manifests.close()
 
     def look(
         self, references: Iterable[Reference], asked_at: datetime, search: Search
@@ -155,13 +156,16 @@ class Whereabouts:
     ) -> None:
         if not unknown:
             return
-        found.update(dict.fromkeys(unknown, Finding.UNKNOWN))
         try:
             named = self._manifests.find(unknown, asked_at, search)
         except AwsError as error:
             _report(error)
             found.update(dict.fromkeys(unknown, Finding.UNSURE))
             return
+        nowhere = Finding.UNSEARCHED if search.given_up else Finding.UNKNOWN
+        # Not found is not known to be nowhere, while there is more to search.
+        missing = Finding.UNSURE if search.goes_on else nowhere
+        found.update(dict.fromkeys(unknown, missing))
         for uid, stored in named.items():
             there[uid] = stored
             found[uid] = _of_class(unknown[uid], [stored])
