@@ -131,11 +131,19 @@ class FakeIndex:
     def __init__(self):
         self.rows = {}
 
-    def find(self, sop_instance_uid):
+    def versions(self, sop_instance_uid):
         return self.rows.get(sop_instance_uid, [])
 
     def add(
-        self, uid, body=b"a file", *, state="stored", sop_class=CT, batch="b1", place=""
+        self,
+        uid,
+        body=b"a file",
+        *,
+        state="stored",
+        sop_class=CT,
+        batch="b1",
+        place="",
+        aside=False,
     ):
         row = SimpleNamespace(
             time=len(self.rows.get(uid, [])),
@@ -149,6 +157,8 @@ class FakeIndex:
             state=state,
             place=place,
         )
+        if aside:
+            row.key, row.sop_class_uid = "", ""
         self.rows.setdefault(uid, []).append(row)
         return row
 

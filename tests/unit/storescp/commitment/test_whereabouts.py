@@ -1,5 +1,5 @@
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -115,6 +115,65 @@ def test_the_latest_version_counts(look, index, s3):
     s3.put(index.add(UID, b"one", batch="b1").key, b"one")
     index.add(UID, b"two", batch="b2")
     assert look() is Finding.UNKNOWN
+
+
+EARLIER, BEFORE, AT, AFTER = (
+    batch_id(datetime(2026, 11, 23, hour, tzinfo=UTC), "aa") for hour in (8, 9, 10, 11)
+)
+QUARANTINED = [
+    # batches of this pod's versions in their order, a minus for quarantine; batch that
+    # a manifest names, and its bytes; what is found
+    ([f"-{AT}"], None, None, Finding.SPOILED),
+    ([BEFORE, f"-{AT}"], None, None, Finding.SPOILED),
+    ([EARLIER, BEFORE, f"-{AT}"], None, None, Finding.SPOILED),
+    ([f"-{BEFORE}", AT], None, None, Finding.COMMITTED),
+    ([BEFORE, f"-{AT}", AFTER], None, None, Finding.COMMITTED),
+    # Another version, of this pod or of another, that came before.
+    ([BEFORE, f"-{AT}"], BEFORE, b"0", Finding.SPOILED),
+    ([f"-{AT}"], BEFORE, b"other", Finding.SPOILED),
+    ([f"-{AT}"], AT, b"other", Finding.SPOILED),
+    # Released from quarantine, or a version that another pod took later.
+    ([f"-{AT}"], AFTER, b"0", Finding.COMMITTED),
+    ([BEFORE, f"-{AT}"], AFTER, b"1", Finding.COMMITTED),
+    ([BEFORE, f"-{AT}"], AFTER, b"other", Finding.COMMITTED),
+]
+
+
+@pytest.mark.parametrize(("versions", "named", "body", "finding"), QUARANTINED)
+def test_what_went_to_quarantine_is_not_stood_for_by_an_earlier_version(
+    look, index, s3, make, versions, named, body, finding
+):
+    for number, batch in enumerate(versions):
+        content = str(number).encode()
+        aside = batch.startswith("-")
+        row = index.add(UID, content, batch=batch.lstrip("-"), aside=aside)
+        if not aside:
+            s3.put(row.key, content)
+    if named is not None:
+        document = make.manifest(named, (make.CT, UID, body))
+        s3.put(f"batches/{named}.json", document)
+        s3.put(f"DICOM/{named}/{UID}.dcm", body)
+    assert look() is finding
+
+
+def test_what_came_after_it_and_waits_is_waited_for(look, index, spooled):
+    index.add(UID, b"one", aside=True)
+    spooled(b"two")
+    assert look() is Finding.PENDING
+
+
+def test_of_two_versions_in_a_second_the_one_in_quarantine_counts(look, index, s3):
+    index.add(UID, b"one", aside=True).time = 5.2
+    row = index.add(UID, b"two")
+    row.time = 5.7
+    s3.put(row.key, b"two")
+    assert look() is Finding.SPOILED
+
+
+def test_whether_it_was_released_is_unsure_while_s3_is_away(look, index, s3):
+    index.add(UID, aside=True)
+    s3.away = True
+    assert look() is Finding.UNSURE
 
 
 def test_another_sop_class_is_a_conflict(look, index, s3, make):

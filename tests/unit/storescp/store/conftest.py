@@ -76,9 +76,6 @@ class NoIndex:
     def record(self, _known):
         pass
 
-    def forget(self, _uid, _sha256):
-        pass
-
     def flush(self, _timeout_s):
         return True
 

@@ -73,14 +73,27 @@ def test_a_stored_row_replaces_the_spooled_one(open_index):
     assert [row.state for row in index.find("1.2.3")] == ["spooled"]
 
 
-def test_what_is_forgotten_is_not_found(open_index):
-    index = open_index()
+def test_what_went_to_quarantine_is_a_version_that_is_not_found(open_index):
+    index, aside = open_index(), known(key="", place="", bucket="")
     index.record(known())
     assert index.flush()
-    index.forget("1.2.3", SHA)
-    assert index.find("1.2.3") == []
-    assert index.flush()
-    assert index.find("1.2.3") == []
+    index.record(aside)
+    for _ in range(2):
+        assert index.find("1.2.3") == []
+        assert index.versions("1.2.3") == [aside]
+        assert index.flush()
+    index.record(known())  # it came again
+    assert index.find("1.2.3") == index.versions("1.2.3") == [known()]
+
+
+def test_an_index_of_the_version_before_is_read_on(tmp_path, open_index):
+    index = open_index()
+    index.record(known())
+    index.close()
+    earlier = sqlite3.connect(tmp_path / "index.sqlite")
+    earlier.execute("PRAGMA user_version=1")
+    earlier.close()
+    assert open_index().find("1.2.3") == [known()]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 1000])

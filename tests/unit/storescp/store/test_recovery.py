@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,9 @@ def test_an_instance_set_aside_leaves_its_batch(store, instances):
     store.batcher.close()
     assert listed(store.drain()) == ["1.2.3.2"]
     assert store.index.find("1.2.3.1") == []
+    (aside,) = store.index.versions("1.2.3.1")
+    assert (aside.key, aside.batch) == ("", task.batch)
+    assert abs(aside.time - time.time()) < 60
 
 
 def test_a_worker_has_its_folder_for_itself(make_store):

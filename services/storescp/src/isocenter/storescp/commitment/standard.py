@@ -65,7 +65,8 @@ FAILURE_MEANING: dict[FailureReason, str] = {
     FailureReason.PROCESSING_FAILURE: "The instance is not safe where it is to be: "
     "within `commitment_wait_s` it did not reach S3 or S3 could not be asked, there "
     "are more manifests than are searched for an instance that nobody knows, the "
-    "object there has other bytes than those acknowledged, or (setting `commitment` is "
+    "object there has other bytes than those acknowledged, the version acknowledged "
+    "last went to quarantine, or (setting `commitment` is "
     "`imported`) HealthImaging did not import it.",
     FailureReason.NO_SUCH_OBJECT_INSTANCE: "Neither acknowledged here nor named by the "
     "manifest of a recent batch within `commitment_unknown_wait_s`, or removed from S3 "

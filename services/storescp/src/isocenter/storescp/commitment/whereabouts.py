@@ -48,7 +48,7 @@ class Known(Protocol):
 
     @property
     def key(self) -> str:
-        """Of the object."""
+        """Of the object; empty if this version went to quarantine."""
 
     @property
     def batch(self) -> str:
@@ -68,14 +68,14 @@ class Known(Protocol):
 
     @property
     def time(self) -> float:
-        """When this was written, POSIX time."""
+        """When it was received, POSIX time."""
 
 
 class Index(Protocol):
     """What this pod acknowledged; ``store.index``."""
 
-    def find(self, sop_instance_uid: str) -> Sequence[Known]:
-        """Every version of an instance."""
+    def versions(self, sop_instance_uid: str) -> Sequence[Known]:
+        """Every version of an instance, those in quarantine too."""
 
 
 class Whereabouts:
@@ -123,17 +123,26 @@ class Whereabouts:
         found: dict[str, Finding] = {}
         there: dict[str, Stored] = {}
         unknown: dict[str, Reference] = {}
+        aside: dict[str, Known] = {}
         for reference in references:
-            rows = self._index.find(reference.sop_instance_uid)
-            if not rows:
-                unknown[reference.sop_instance_uid] = reference
-            elif any(self._waits(row) for row in rows):
-                found[reference.sop_instance_uid] = _of_class(reference, rows)
-            else:
-                latest = max(rows, key=lambda row: row.time)
-                there[reference.sop_instance_uid] = _stored(latest)
-                found[reference.sop_instance_uid] = _of_class(reference, [latest])
+            uid = reference.sop_instance_uid
+            rows = self._index.versions(uid)
+            waiting = [row for row in rows if self._waits(row)]
+            if waiting:
+                found[uid] = _of_class(reference, waiting)
+                continue
+            last = latest(rows)
+            if last is not None and last.key:
+                there[uid] = _stored(last)
+                found[uid] = _of_class(reference, [last])
+                continue
+            unknown[uid] = reference
+            if last is not None:
+                aside[uid] = last
         self._ask_manifests(unknown, asked_at, search, found, there)
+        for uid, last in aside.items():
+            if not is_made_good(last, there.get(uid)) and found[uid] in _NOT_THERE:
+                found[uid] = Finding.SPOILED
         pending = [there[uid] for uid in there if found[uid] is Finding.PENDING]
         found.update(self._verified(pending))
         return found
@@ -214,6 +223,32 @@ class Whereabouts:
         except AwsError as error:
             _report(error)
             return None
+
+
+_NOT_THERE = frozenset(
+    {Finding.PENDING, Finding.CONFLICT, Finding.UNKNOWN, Finding.UNSEARCHED}
+)
+"""Of an instance whose last version is in quarantine: what an earlier version, or none,
+makes of it."""
+
+
+def latest(rows: Sequence[Known]) -> Known | None:
+    """The version that was acknowledged last, None if there is none.
+
+    Of two in the same second it is the one in quarantine: nothing is said to be safe
+    that may not be.
+    """
+    return max(rows, key=lambda row: (int(row.time), not row.key), default=None)
+
+
+def is_made_good(aside: Known, named: Stored | None) -> bool:
+    """Whether what a manifest names stands for a version that went to quarantine.
+
+    It does if it is that version, released, or one that came after it.
+    """
+    return named is not None and (
+        named.sha256 == aside.sha256 or named.batch > aside.batch
+    )
 
 
 def _imported(stored: Stored, output: BatchImport | None) -> Finding:

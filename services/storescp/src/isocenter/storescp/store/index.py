@@ -37,14 +37,15 @@ CREATE TABLE IF NOT EXISTS instance (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_time ON instance (time);
 """
-_VERSION = 1
+_VERSION = 2
+"""Of the schema. Version 1 had the same, but no rows of what went to quarantine."""
+_READABLE = (0, 1, _VERSION)
 _PUT = (
     "INSERT INTO instance VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (uid, sha256)"
     " DO UPDATE SET sop_class=excluded.sop_class, bucket=excluded.bucket,"
     " key=excluded.key, batch=excluded.batch, place=excluded.place,"
     " object_sha256=excluded.object_sha256, time=excluded.time"
 )
-_DELETE = "DELETE FROM instance WHERE uid = ? AND sha256 = ?"
 _FIND = (
     "SELECT uid, sha256, sop_class, bucket, key, batch, place, object_sha256, time"
     " FROM instance WHERE uid = ?"
@@ -65,11 +66,11 @@ class Known(NamedTuple):
         sha256: of the file as it was spooled, hexadecimal.
         sop_class_uid: of the instance.
         bucket: S3 bucket.
-        key: of its object there, or that it will have.
+        key: of its object there, or that it will have; empty if it went to quarantine.
         batch: batch id.
         place: path of the spool file, relative to the volume; empty once it is stored.
         object_sha256: of the object, hexadecimal: another one if it is compressed.
-        time: POSIX time at which the row was written.
+        time: POSIX time at which it was received, or else the row was written.
     """
 
     sop_instance_uid: str
@@ -88,9 +89,9 @@ class Known(NamedTuple):
         return "spooled" if self.place else "stored"
 
 
-_Rows = dict[str, dict[str, Known | None]]
-"""SOP Instance UID -> SHA-256 -> what is known; None for what is to be forgotten."""
-_NONE: dict[str, Known | None] = {}
+_Rows = dict[str, dict[str, Known]]
+"""SOP Instance UID -> SHA-256 -> what is known."""
+_NONE: dict[str, Known] = {}
 
 
 class Index:
@@ -135,7 +136,14 @@ class Index:
         self._thread.start()
 
     def find(self, sop_instance_uid: str) -> list[Known]:
-        """What is known of a SOP Instance UID; nothing if the file can't be read."""
+        """Versions of an instance that are, or will be, in S3.
+
+        Nothing if the file can't be read.
+        """
+        return [known for known in self.versions(sop_instance_uid) if known.key]
+
+    def versions(self, sop_instance_uid: str) -> list[Known]:
+        """As ``find``, and those that went to quarantine."""
         with self._lock:
             fresh = {
                 **self._writing.get(sop_instance_uid, _NONE),
@@ -144,8 +152,7 @@ class Index:
         stored = self._stored(sop_instance_uid)
         if not fresh:
             return stored
-        found: dict[str, Known | None] = {known.sha256: known for known in stored}
-        return [known for known in (found | fresh).values() if known is not None]
+        return list(({known.sha256: known for known in stored} | fresh).values())
 
     def _stored(self, sop_instance_uid: str) -> list[Known]:
         try:
@@ -163,13 +170,7 @@ class Index:
 
         Returns at once. Rows that a slow or full volume doesn't take are dropped.
         """
-        self._add(known.sop_instance_uid, known.sha256, known)
-
-    def forget(self, sop_instance_uid: str, sha256: str) -> None:
-        """Remove what is known of an instance: it went to quarantine, or is gone."""
-        self._add(sop_instance_uid, sha256, None)
-
-    def _add(self, uid: str, sha256: str, known: Known | None) -> None:
+        uid, sha256 = known.sop_instance_uid, known.sha256
         with self._lock:
             if self._waiting >= _MOST_PENDING:
                 self._dropped += 1
@@ -255,16 +256,14 @@ class Index:
         now, connection = int(self._now()), self._connected()
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            forgotten: list[tuple[str, bytes]] = []
-            put: list[tuple[object, ...]] = []
-            for uid, rows in self._writing.items():
-                for sha256, known in rows.items():
-                    if known is None:
-                        forgotten.append((uid, bytes.fromhex(sha256)))
-                    else:
-                        put.append(_row(known, now))
-            connection.executemany(_DELETE, forgotten)
-            connection.executemany(_PUT, put)
+            connection.executemany(
+                _PUT,
+                [
+                    _row(known, now)
+                    for rows in self._writing.values()
+                    for known in rows.values()
+                ],
+            )
 
     def _connected(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -341,7 +340,7 @@ class Index:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-            if version not in (0, _VERSION):
+            if version not in _READABLE:
                 raise sqlite3.DatabaseError(  # noqa: TRY301 - handled like damage
                     f"schema {version} is of another version"
                 )

@@ -385,6 +385,7 @@ class Spool:
                     key=instance.key,
                     batch=batch,
                     object_sha256=instance.sha256,
+                    time=instance.received_at.timestamp(),
                 )
             )
 
@@ -419,12 +420,23 @@ class Spool:
         """
         path = Path(self.path(batch, name))
         known = SpoolName.parse(name)
+        received_at = path.stat().st_mtime
         self.reserve.within(
             lambda: self.quarantine.keep(path, known.sha256, reason, record)
         )
         self._folder(batch).sync()
         if self._index is not None:
-            self._index.forget(known.sop_instance_uid, known.sha256)
+            self._index.record(
+                Known(
+                    sop_instance_uid=known.sop_instance_uid,
+                    sha256=known.sha256,
+                    sop_class_uid="",
+                    bucket="",
+                    key="",
+                    batch=batch,
+                    time=received_at,
+                )
+            )
 
     # The manifest.
 
