@@ -17,6 +17,7 @@ from isocenter.core.batch import parse_manifest
 from isocenter.storescp import metrics
 from isocenter.storescp.association.negotiation import Peer
 from isocenter.storescp.dimse.service import StoreCommand
+from isocenter.storescp.file_meta import part10_header
 from isocenter.storescp.reception import Reception
 from isocenter.storescp.settings import StoreScpSettings
 from isocenter.storescp.status import StoreRefusedError
@@ -232,6 +233,72 @@ def quarantined(sink, keys, reason):
         key=lambda key: not key.endswith(".json"),
     )
     return json.loads(sink.get(f"inbox/{document}")), data
+
+
+EARLIER_BATCH = "b20261101t120000000-0a1b"
+
+
+@pytest.fixture
+def earlier(tmp_path, sink):
+    """A batch as the version before left it, but for its record; answers the object."""
+    folder = tmp_path / "spool" / EARLIER_BATCH
+    folder.mkdir(parents=True)
+    document = {
+        "bucket": "inbox",
+        "datastore": "0123456789abcdef0123456789abcdef",
+        "dicom_prefix": "DICOM/",
+        "batches_prefix": "batches/",
+    }
+    (folder / "batch.json").write_text(json.dumps(document))
+    (folder / "1.2.3.put.json").write_bytes(b'{"sopInst')
+    return part10_header(
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        sop_instance_uid="1.2.3",
+        transfer_syntax_uid=str(ExplicitVRLittleEndian),
+    ) + encode(ct(uid="1.2.3"), False, True)
+
+
+def test_a_damaged_record_leaves_no_object_out_of_the_manifest(
+    make, uploader, sealed, keys, earlier, tmp_path
+):
+    key = f"DICOM/{EARLIER_BATCH}/1.2.3.dcm"
+    uploader.put_document("inbox", key, earlier)
+    make()
+    (instance,) = sealed().instances
+    assert (instance.key, instance.sop_instance_uid) == (key, "1.2.3")
+    assert instance.sha256 == hashlib.sha256(earlier).hexdigest()
+    assert instance.bytes == len(earlier)
+    assert instance.study_instance_uid == ct(uid="1.2.3").StudyInstanceUID
+    eventually(lambda: not list((tmp_path / "spool" / "w0").glob("b2*")))
+    assert not list((tmp_path / "spool" / "w0" / "incoming").glob("*.part"))
+
+
+def test_s3_is_asked_for_it_until_it_answers(make, sink, uploader, sealed, earlier):
+    key = f"DICOM/{EARLIER_BATCH}/1.2.3.dcm"
+    uploader.put_document("inbox", key, earlier)
+    sink.faults(away=True)
+    failed = metrics.UPLOADS.labels("manifest", "failed")._value
+    before = failed.get()
+    make()
+    eventually(lambda: failed.get() > before)
+    sink.faults()
+    (instance,) = sealed().instances
+    assert instance.key == key
+
+
+@pytest.mark.parametrize("there", [None, b"no instance"])
+def test_what_s3_does_not_have_either_is_said_to_be_lost(
+    make, uploader, keys, earlier, tmp_path, caplog, there
+):
+    if there is not None:
+        key = f"DICOM/{EARLIER_BATCH}/1.2.3.dcm"
+        uploader.put_document("inbox", key, there)
+    lost = metrics.INSTANCES_LOST._value.get()
+    make()
+    eventually(lambda: not list((tmp_path / "spool" / "w0").glob("b2*")))
+    assert metrics.INSTANCES_LOST._value.get() == lost + 1
+    assert not keys("batches/")
+    assert "have it sent again" in caplog.text
 
 
 def test_what_s3_refuses_for_good_goes_to_quarantine(make, sink, keys, sealed, caplog):

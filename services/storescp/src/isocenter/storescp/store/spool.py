@@ -23,6 +23,7 @@ nothing, or no ``.dcm`` and no ``put.jsonl``  never had an instance: remove the 
 ``<name>.dcm``                              acknowledged, or about to be: put it
 ``<name>.dcm`` and its line in put.jsonl    S3 has it: remove the ``.dcm``
 a line in put.jsonl alone                   S3 has it
+``<uid>.ask`` (takeover.py)                 ask S3 for it, note it as put
 a torn line                                 is none: put its ``.dcm`` again
 no ``.dcm``, lines in put.jsonl             write ``manifest.json``, put it
 ``manifest.json``                           put exactly these bytes, remove the folder

@@ -4,7 +4,8 @@ Before there were workers, batches lay directly in the volume's folder, and each
 instance had a record beside it: ``<uid>.dcm`` with ``<uid>.json``, which became
 ``<uid>.put.json`` once S3 had the object; without a record it was not acknowledged.
 A folder is moved first, and converted where it is; a conversion that is killed goes on
-at the next start.
+at the next start. Of a record that can't be read, or has no ``.dcm`` to it, the name is
+kept, as ``<uid>.ask``: before the manifest is written, S3 is asked for its object.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _OTHERS = ("quarantine", "commitment")
 """Folders of a worker beside its batches; their files' names are the same for all."""
-_RECORD, _PUT = ".json", ".put.json"
+_RECORD, _PUT, _ASK = ".json", ".put.json", ".ask"
 
 
 def take_over(spool: Spool, workers: int) -> None:
@@ -115,26 +116,40 @@ def convert(folder: Path) -> None:
     records = sorted(
         name for name in names if name.endswith(_RECORD) and name not in put
     )
-    journal = Journal(folder)
-    _convert_put([folder / name for name in put], journal)
-    for name in records:
-        _convert_record(folder, name.removesuffix(_RECORD))
+    damaged = _convert_put(folder, put, Journal(folder))
+    # What a conversion that was killed gave its name of today.
+    named = {
+        stem for stem, tilde, _ in (name.partition("~") for name in names) if tilde
+    }
+    for end, unsure in ((_PUT, damaged), (_RECORD, records)):
+        for name in unsure:
+            _convert_record(folder, name.removesuffix(end), folder / name, named)
     for name in names:
         if name.endswith(SUFFIX) and "~" not in name:
             # Without a record: never acknowledged. With one, it has another name now.
             (folder / name).unlink(missing_ok=True)
 
 
-def _convert_put(records: list[Path], journal: Journal) -> None:
-    instances = [instance for record in records if (instance := _read(record))]
+def to_ask_for(folder: Path) -> list[Path]:
+    """Records in a batch's folder that say no more than that an instance was there."""
+    return sorted(folder.glob(f"*{_ASK}"))
+
+
+def _convert_put(folder: Path, names: list[str], journal: Journal) -> list[str]:
+    """Of instances that S3 has; answers the records that can't be read."""
+    read = {name: _read(folder / name) for name in names}
+    instances = [instance for instance in read.values() if instance is not None]
     if instances:
         journal.add([(str(_name(instance)), instance) for instance in instances])
-    for record in records:
-        record.unlink()
+    for name, instance in read.items():
+        if instance is not None:
+            (folder / name).unlink()
+    return [name for name, instance in read.items() if instance is None]
 
 
-def _convert_record(folder: Path, uid: str) -> None:
-    record, file = folder / (uid + _RECORD), folder / (uid + SUFFIX)
+def _convert_record(folder: Path, uid: str, record: Path, named: set[str]) -> None:
+    """Of an instance that was acknowledged, and may not be in S3."""
+    file = folder / (uid + SUFFIX)
     instance = _read(record)
     if file.exists():
         if instance is not None:
@@ -145,7 +160,11 @@ def _convert_record(folder: Path, uid: str) -> None:
             name = SpoolName(uid, _sha256_of(file), calling_ae="")
         file.rename(folder / f"{name}{SUFFIX}")
         durable.sync_folder(folder)
-    record.unlink()
+        record.unlink()
+    elif uid in named:
+        record.unlink()
+    else:
+        record.rename(folder / (uid + _ASK))
 
 
 def _read(record: Path) -> StoredInstance | None:

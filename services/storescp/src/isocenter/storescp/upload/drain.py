@@ -22,10 +22,12 @@ from isocenter.storescp.store.backlog import Backlog, Task
 from isocenter.storescp.store.batcher import Batcher
 from isocenter.storescp.store.names import SpoolName
 from isocenter.storescp.store.spool import Spool
+from isocenter.storescp.store.takeover import to_ask_for
 from isocenter.storescp.upload.direct import FilePut
 from isocenter.storescp.upload.gate import Gate
 from isocenter.storescp.upload.instances import InstanceObjects
 from isocenter.storescp.upload.noting import Noting
+from isocenter.storescp.upload.recall import recall
 from isocenter.storescp.upload.uploader import Uploader
 
 log = logging.getLogger(__name__)
@@ -264,10 +266,13 @@ class Drain:
         )
         if any(aside) or self._spool.is_put(batch, name):
             return
+        self._lost(batch, known.sop_instance_uid)
+
+    def _lost(self, batch: str, sop_instance_uid: str) -> None:
         metrics.INSTANCES_LOST.inc()
         log.error(
             "an acknowledged instance is gone from the volume: have it sent again",
-            extra={"batch": batch, "sop_instance_uid": known.sop_instance_uid},
+            extra={"batch": batch, "sop_instance_uid": sop_instance_uid},
         )
 
     def _instances(self, batch: str, bucket: str) -> tuple[StoredInstance, ...]:
@@ -298,6 +303,24 @@ class Drain:
             put = self._instance(Task("instance", batch, name))
             if put is not None:
                 self._spool.mark_put(batch, [(name, put)])
+        for record in to_ask_for(self._spool.root / batch):
+            self._recall(batch, record)
+
+    def _recall(self, batch: str, record: Path) -> None:
+        """Have the manifest name an instance whose record was damaged.
+
+        Raises:
+            AwsError: S3 does not say.
+            OSError: the volume's.
+        """
+        destination = self._spool.destination_of(batch)
+        found = recall(self._uploader, destination, batch, record, self._spool.incoming)
+        if found is None:
+            self._lost(batch, record.stem)
+        else:
+            name = SpoolName(found.sop_instance_uid, found.sha256, calling_ae="")
+            self._spool.note_put(batch, [(str(name), found)])
+        record.unlink()
 
     def _seal(self, batch: str) -> None:
         """Put the manifest, last of all; then the folder is not needed any more."""
