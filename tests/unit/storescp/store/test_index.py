@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -74,13 +75,15 @@ def test_a_stored_row_replaces_the_spooled_one(open_index):
 
 
 def test_what_went_to_quarantine_is_a_version_that_is_not_found(open_index):
-    index, aside = open_index(), known(key="", place="", bucket="")
+    index = open_index()
+    changes = {"sop_class_uid": "", "bucket": "", "key": "", "place": ""}
+    aside = known(**changes, object_sha256="")
     index.record(known())
     assert index.flush()
-    index.record(aside)
-    for _ in range(2):
+    index.set_aside("1.2.3", SHA, "b1", 1000.0)
+    for written in ("", SHA):
         assert index.find("1.2.3") == []
-        assert index.versions("1.2.3") == [aside]
+        assert index.versions("1.2.3") == [replace(aside, object_sha256=written)]
         assert index.flush()
     index.record(known())  # it came again
     assert index.find("1.2.3") == index.versions("1.2.3") == [known()]

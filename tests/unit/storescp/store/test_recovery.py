@@ -17,7 +17,6 @@ from isocenter.storescp.file_meta import part10_header
 from isocenter.storescp.status import StoreRefusedError
 from isocenter.storescp.store import durable
 from isocenter.storescp.store.journal import Journal
-from isocenter.storescp.store.takeover import to_ask_for
 
 SMALL = BatchLimits(quiet_s=60, max_age_s=60, max_instances=2, max_bytes=10**6)
 BATCH = "b20261123t031500000-0a1b"
@@ -268,40 +267,6 @@ class TestTakeOver:
             sent.bytes,
         )
         assert len(batch) == 3
-
-    def test_a_damaged_record_of_what_was_put_puts_it_again(
-        self, make_store, earlier, tmp_path
-    ):
-        (tmp_path / "spool" / BATCH / "1.3.put.json").write_bytes(bytes(20))
-        store = make_store()
-        (batch,) = store.drain().values()
-        sent = earlier["stored, not removed"]
-        [kept] = [i for i in batch if i.sop_instance_uid == "1.3"]
-        assert (kept.key, kept.sha256) == (sent.key, sent.sha256)
-        assert ("inbox", kept.key) in store.objects.objects
-        assert len(batch) == 3
-
-    @pytest.mark.parametrize(
-        ("uid", "damage"),
-        [
-            ("1.2", ".put.json"),  # its file was removed: S3 has it
-            ("1.1", ".dcm"),  # its record is well, and its file is gone
-        ],
-    )
-    @pytest.mark.usefixtures("earlier")
-    def test_of_what_the_volume_lost_s3_is_to_be_asked(
-        self, make_store, tmp_path, uid, damage
-    ):
-        path = tmp_path / "spool" / BATCH / f"{uid}{damage}"
-        if damage == ".dcm":
-            path.unlink()
-        else:
-            path.write_bytes(bytes(20))
-        for _ in range(2):  # a second start changes nothing
-            store = make_store()
-            (record,) = to_ask_for(store.spool.root / BATCH)
-            assert record.stem == uid
-            store.close()
 
     @pytest.mark.usefixtures("earlier")
     def test_a_fixed_manifest_of_the_earlier_layout(self, make_store, tmp_path):

@@ -180,6 +180,10 @@ class Index:
             if self._waiting == 1:
                 self._changed.notify_all()
 
+    def set_aside(self, uid: str, sha256: str, batch: str, received_at: float) -> None:
+        """Remember that an acknowledged instance went to quarantine."""
+        self.record(Known(uid, sha256, "", "", "", batch, time=received_at))
+
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until what was recorded is written; False if it was not in time."""
         with self._changed:

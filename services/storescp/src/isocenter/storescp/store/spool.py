@@ -427,17 +427,8 @@ class Spool:
         )
         self._folder(batch).sync()
         if self._index is not None:
-            self._index.record(
-                Known(
-                    sop_instance_uid=known.sop_instance_uid,
-                    sha256=known.sha256,
-                    sop_class_uid="",
-                    bucket="",
-                    key="",
-                    batch=batch,
-                    time=received_at,
-                )
-            )
+            uid, sha256 = known.sop_instance_uid, known.sha256
+            self._index.set_aside(uid, sha256, batch, received_at)
 
     # The manifest.
 
