@@ -1,6 +1,5 @@
 import sqlite3
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -83,7 +82,7 @@ def test_what_went_to_quarantine_is_a_version_that_is_not_found(open_index):
     index.set_aside("1.2.3", SHA, "b1", 1000.0)
     for written in ("", SHA):
         assert index.find("1.2.3") == []
-        assert index.versions("1.2.3") == [replace(aside, object_sha256=written)]
+        assert index.versions("1.2.3") == [aside._replace(object_sha256=written)]
         assert index.flush()
     index.record(known())  # it came again
     assert index.find("1.2.3") == index.versions("1.2.3") == [known()]

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import json
 import logging
 from pathlib import Path
@@ -13,121 +12,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 from support.instances import ct, eventually
 
-from isocenter.core.batch import parse_manifest
 from isocenter.storescp import metrics
-from isocenter.storescp.association.negotiation import Peer
-from isocenter.storescp.dimse.service import StoreCommand
 from isocenter.storescp.file_meta import part10_header
-from isocenter.storescp.reception import Reception
-from isocenter.storescp.settings import StoreScpSettings
 from isocenter.storescp.status import StoreRefusedError
-from isocenter.storescp.store import backlog
-from isocenter.storescp.upload.drain import Drain
 from isocenter.storescp.upload.gate import Gate
-
-PEER = Peer("10.0.0.7", 4711, "CT1", "S3SCP", None)
-
-
-@pytest.fixture(autouse=True)
-def _short_delays(monkeypatch):
-    monkeypatch.setattr(backlog, "FIRST_DELAY_S", 0.02)
-    monkeypatch.setattr(backlog, "LONGEST_DELAY_S", 0.05)
-    monkeypatch.setattr("isocenter.storescp.upload.gate._FIRST_S", 0.02)
-    monkeypatch.setattr("isocenter.storescp.upload.gate._LONGEST_S", 0.1)
-
-
-class Station:
-    """Reception and drain of one worker."""
-
-    def __init__(self, settings, uploader):
-        self.reception = Reception.build(settings, uploader, 0)
-        self.spool = self.reception.spool
-        self.batcher = self.reception.batcher
-        self.work = self.reception.backlog
-        self.drain = Drain(
-            self.spool,
-            self.batcher,
-            self.work,
-            uploader,
-            threads=2,
-            quarantine_bucket=settings.bucket,
-            quarantine_prefix=settings.quarantine_prefix,
-        )
-        self.reception.start()
-        self._running = False
-
-    def run(self):
-        self.drain.start()
-        self._running = True
-
-    def send(self, dataset=None, *, said=None, content=None):
-        """One C-STORE; answers the data set."""
-        dataset = dataset or ct()
-        command = StoreCommand(
-            sop_class_uid=str(dataset.SOPClassUID),
-            sop_instance_uid=said or str(dataset.SOPInstanceUID),
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            calling_ae="CT1",
-        )
-        sink = self.reception.receiver.open(command, PEER)
-        sink.write(memoryview(content or encode(dataset, False, True)))
-        sink.finish()
-        return dataset
-
-    def stop(self):
-        if self._running:
-            self.drain.stop(0.3)
-        else:
-            self.work.close()
-        self.spool.release()
-        self.reception.index.close()
-
-
-@pytest.fixture
-def make(uploader, tmp_path):
-    """Makes stations on one volume, one after the other."""
-    made = []
-
-    def station(*, run=True, **changes):
-        for earlier in made:
-            earlier.stop()
-        values = {
-            "bucket": "inbox",
-            "datastore_id": "0123456789abcdef0123456789abcdef",
-            "scp_port": 11112,
-            "spool_dir": tmp_path / "spool",
-            "spool_min_free_bytes": 0,
-            "batch_quiet_s": 60.0,
-        }
-        made[:] = [Station(StoreScpSettings(**(values | changes)), uploader)]
-        if run:
-            made[0].run()
-        return made[0]
-
-    yield station
-    for each in made:
-        each.stop()
-
-
-@pytest.fixture
-def keys(sink):
-    """Keys in S3, below a prefix."""
-    return lambda prefix="": sorted(
-        name.removeprefix("inbox/")
-        for name in sink.objects()
-        if name.startswith(f"inbox/{prefix}")
-    )
-
-
-@pytest.fixture
-def sealed(sink, keys):
-    """Waits for the one manifest; answers it."""
-
-    def wait():
-        [key] = eventually(lambda: keys("batches/"))
-        return parse_manifest(sink.get(f"inbox/{key}"), source=key)
-
-    return wait
 
 
 def test_what_is_received_is_in_s3_and_named_by_the_manifest(make, sink, sealed):
@@ -226,15 +114,6 @@ def test_a_lost_file_is_reported_and_holds_nobody_up(make, sealed, caplog):
     assert "have it sent again" in caplog.text
 
 
-def quarantined(sink, keys, reason):
-    """The one entry of a reason: its document and its object's key."""
-    [document, data] = sorted(
-        eventually(lambda: len(found := keys(f"quarantine/{reason}/")) == 2 and found),
-        key=lambda key: not key.endswith(".json"),
-    )
-    return json.loads(sink.get(f"inbox/{document}")), data
-
-
 EARLIER_BATCH = "b20261101t120000000-0a1b"
 
 
@@ -280,53 +159,6 @@ def test_what_s3_does_not_have_either_is_lost(make, keys, earlier, tmp_path, cap
     assert "have it sent again" in caplog.text
 
 
-def test_what_s3_refuses_for_good_goes_to_quarantine(make, sink, keys, sealed, caplog):
-    station = make(run=False)
-    kept, refused = station.send(), station.send()
-    sink.faults(refused_keys=f"{refused.SOPInstanceUID}.dcm")
-    station.run()
-    station.batcher.close()
-    assert [i.sop_instance_uid for i in sealed().instances] == [kept.SOPInstanceUID]
-    record, key = quarantined(sink, keys, "refused-by-store")
-    assert record["sopInstanceUid"] == refused.SOPInstanceUID
-    assert record["callingAE"] == "CT1"
-    assert record["errorCode"] == "InvalidPart"
-    read = pydicom.dcmread(io.BytesIO(sink.get(f"inbox/{key}")))
-    assert read.SOPInstanceUID == refused.SOPInstanceUID
-    assert "it goes to quarantine" in caplog.text
-    eventually(lambda: not len(station.work))
-    assert not list(station.spool.quarantine.waiting())
-
-
-def test_a_batch_of_which_nothing_is_left_has_no_manifest(make, sink, keys):
-    station = make(run=False)
-    refused = station.send()
-    sink.faults(refused_keys=f"{refused.SOPInstanceUID}.dcm")
-    station.run()
-    station.batcher.close()
-    quarantined(sink, keys, "refused-by-store")
-    eventually(lambda: not station.spool.batches() and not len(station.work))
-    assert not keys("batches/")
-
-
-@pytest.mark.parametrize("at", [200, -20], ids=["header", "pixels"])
-def test_a_damaged_file_goes_to_quarantine_as_it_is(make, sink, keys, sealed, at):
-    station = make(run=False)
-    station.send()
-    [batch] = station.spool.batches()
-    damaged = next(iter(station.spool.waiting(batch)))
-    kept = station.send()
-    path = Path(station.spool.path(batch, damaged))
-    content = bytearray(path.read_bytes())
-    content[at] ^= 0xFF
-    path.write_bytes(content)
-    station.run()
-    station.batcher.close()
-    assert [i.sop_instance_uid for i in sealed().instances] == [kept.SOPInstanceUID]
-    _, key = quarantined(sink, keys, "damaged")
-    assert sink.get(f"inbox/{key}") == content
-
-
 def test_denied_is_not_refused(make, sink, sealed):
     """A role that was taken away may come back: nothing is given up for that."""
     sink.faults(forbidden=True)
@@ -338,20 +170,6 @@ def test_denied_is_not_refused(make, sink, sealed):
     sink.faults()
     station.batcher.close()
     assert len(sealed().instances) == 1
-
-
-def test_refused_senders_bytes_reach_the_quarantine(make, sink, keys):
-    station = make()
-    dataset = ct()
-    with pytest.raises(StoreRefusedError):
-        station.send(dataset, said="1.2.3.4.5")
-    record, key = quarantined(sink, keys, "mismatch")
-    assert (record["peer"], record["callingAE"]) == ("10.0.0.7", "CT1")
-    body = sink.get(f"inbox/{key}")
-    assert hashlib.sha256(body).hexdigest() == record["sha256"]
-    assert body.endswith(encode(dataset, False, True))
-    assert "Doe" not in json.dumps(record)
-    assert "4711" not in json.dumps(record)
 
 
 def test_metadata_if_asked_for(make, sink, keys):
@@ -404,6 +222,7 @@ def test_an_object_store_that_is_away_is_no_success(make, sink, keys):
     assert len(keys("DICOM/")) == 1
 
 
+@pytest.mark.usefixtures("short_delays")
 @pytest.mark.parametrize(
     ("patience", "failures", "expected"),
     [(2, 2, 0.0), (2, 3, 0.02), (2, 5, 0.04), (2, 7, 0.08), (2, 60, 0.1)],
@@ -417,27 +236,6 @@ def test_the_gate_closes_for_longer_and_longer(patience, failures, expected):
     assert gate.wait_s(200.0) == 0.0
     assert gate.succeeded() == (failures > patience)
     assert gate.wait_s(100.0) == 0.0
-
-
-def test_a_quarantine_that_is_full_keeps_no_more_of_refused_senders(make, sink, keys):
-    sink.faults(away=True)
-    station = make(run=False, quarantine_max_bytes=2000)
-    dropped = metrics.QUARANTINED.labels("mismatch", "dropped")
-    before = dropped._value.get()
-    for _ in range(5):
-        with pytest.raises(StoreRefusedError):
-            station.send(said="1.2.3.4.5")
-    kept = len(list(station.spool.quarantine.waiting()))
-    assert 1 <= kept < 5
-    assert dropped._value.get() == before + 5 - kept
-    assert not list(station.spool.incoming.glob("*.part"))
-    sink.faults()
-    station.run()
-    eventually(lambda: not len(station.work))
-    assert len(keys("quarantine/mismatch/")) == 2 * kept
-    with pytest.raises(StoreRefusedError):
-        station.send(said="1.2.3.4.5")
-    eventually(lambda: len(keys("quarantine/mismatch/")) == 2 * (kept + 1))
 
 
 def test_a_task_put_back_may_be_anothers_at_once(make, monkeypatch):
@@ -485,17 +283,3 @@ def test_an_object_is_named_once_by_its_manifest(make, sealed):
     station.run()
     station.batcher.close()
     assert [i.key for i in sealed().instances] == [instance.key]
-
-
-def test_bytes_without_their_record_are_not_dropped(make, sink, keys, tmp_path):
-    station = make(run=False)
-    part = tmp_path / "x.part"
-    part.write_bytes(b"acknowledged")
-    sha256 = hashlib.sha256(b"acknowledged").hexdigest()
-    station.spool.quarantine.keep(part, sha256, "refused-by-store", {})
-    station.spool.quarantine.files("refused-by-store", sha256)[1].unlink()
-    station.run()
-    record, key = quarantined(sink, keys, "refused-by-store")
-    assert sink.get(f"inbox/{key}") == b"acknowledged"
-    assert (record["sha256"], record["bytes"]) == (sha256, 12)
-    eventually(lambda: not list(station.spool.quarantine.waiting()))
