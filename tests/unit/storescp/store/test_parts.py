@@ -1,5 +1,6 @@
 """Files that are written over, and what a volume gets back of them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -94,3 +95,56 @@ def test_a_start_removes_everything(parts, tmp_path):
     write(parts, b"2")
     Parts(tmp_path / "in").prepare()
     assert not names(tmp_path)
+
+
+def test_a_process_that_is_still_ending_writes_over_nothing_of_the_next(
+    parts, tmp_path
+):
+    late = tmp_path / "batch.dcm"
+    late.write_bytes(b"of the earlier")
+    following = Parts(tmp_path / "in")
+    following.prepare()
+    following.give_back(write(following, b"1").path, 1)
+    part = following.take()
+    os.write(part.file, b"of the next")
+    for _ in range(3):  # whatever number the blank gets
+        parts.give_back(str(late), 14)
+        os.close(parts.take().file)
+        late.write_bytes(b"of the earlier")
+    assert os.stat(part.path).st_ino == os.fstat(part.file).st_ino
+    os.close(part.file)
+
+
+def test_a_blank_that_cannot_be_opened_is_removed(parts, tmp_path, monkeypatch):
+    parts.give_back(write(parts, b"1").path, 1)
+    really = os.open
+
+    def denied(path, *rest):
+        if str(path).endswith(".blank"):
+            raise OSError(errno.EACCES, "denied")
+        return really(path, *rest)
+
+    monkeypatch.setattr(os, "open", denied)
+    part = parts.take()
+    os.close(part.file)
+    assert part.bytes == 0
+    assert names(tmp_path) == [".part"]
+
+
+def test_blanks_that_cannot_be_removed_are_tried_again(parts, tmp_path, monkeypatch):
+    files = [write(parts, b"12345") for _ in range(3)]
+    for part in files:
+        parts.give_back(part.path, 5)
+    parts.trim()
+    with monkeypatch.context() as patch:
+
+        def away(_path):
+            raise OSError(errno.EIO, "away")
+
+        patch.setattr(os, "unlink", away)
+        with pytest.raises(OSError, match="away"):
+            parts.trim()
+    assert parts._bytes == 15
+    parts.trim()
+    assert not names(tmp_path)
+    assert parts._bytes == 0

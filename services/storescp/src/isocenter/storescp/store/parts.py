@@ -7,6 +7,7 @@ synced, no transaction. So a file that is done with becomes a blank.
 
 import itertools
 import os
+import secrets
 import shutil
 import threading
 from collections import deque
@@ -45,6 +46,9 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Of this process alone: the threads of one that is still ending must not meet
+        # the next one's names, because a rename replaces what it finds.
+        self._prefix = f"{folder}/{secrets.token_hex(4)}-"
         self._numbers = itertools.count()
         self._blanks: deque[tuple[str, int]] = deque()
         self._unused = 0
@@ -72,9 +76,10 @@ class Parts:
         if path:
             try:
                 return Part(os.open(path, os.O_RDWR | os.O_CLOEXEC), path, size)
-            except FileNotFoundError:  # somebody tidied the volume
-                pass
-        path = f"{self._folder}/{next(self._numbers)}.part"
+            except OSError:  # somebody tidied the volume, or it is none of ours
+                with suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108 - for many instances, and paths cost
+        path = f"{self._prefix}{next(self._numbers)}.part"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return Part(os.open(path, flags, 0o600), path, 0)
 
@@ -89,7 +94,7 @@ class Parts:
             OSError: the volume's; it may still be there.
         """
         if self._has_room(size):
-            blank = f"{self._folder}/{next(self._numbers)}{BLANK}"
+            blank = f"{self._prefix}{next(self._numbers)}{BLANK}"
             try:
                 os.rename(path, blank)  # noqa: PTH104 - for every instance, and paths cost
             except OSError:
@@ -118,6 +123,15 @@ class Parts:
             unused = [self._blanks.popleft() for _ in range(self._unused)]
             self._unused = len(self._blanks)
             self._bytes -= sum(size for _, size in unused)
-        for path, _ in unused:
-            with suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108 - as above
+        while unused:
+            try:
+                os.unlink(unused[-1][0])  # noqa: PTH108 - as above
+            except FileNotFoundError:
+                pass
+            except OSError:
+                with self._lock:  # for the next call
+                    self._blanks.extendleft(reversed(unused))
+                    self._unused += len(unused)
+                    self._bytes += sum(size for _, size in unused)
+                raise
+            unused.pop()
