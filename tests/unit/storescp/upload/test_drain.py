@@ -15,6 +15,7 @@ from support.instances import ct, eventually
 from isocenter.storescp import metrics
 from isocenter.storescp.file_meta import part10_header
 from isocenter.storescp.status import StoreRefusedError
+from isocenter.storescp.store.names import SpoolName
 from isocenter.storescp.upload.gate import Gate
 
 
@@ -112,6 +113,20 @@ def test_a_lost_file_is_reported_and_holds_nobody_up(make, sealed, caplog):
     assert [i.sop_instance_uid for i in sealed().instances] == [kept.SOPInstanceUID]
     assert metrics.INSTANCES_LOST._value.get() == before + 1
     assert "have it sent again" in caplog.text
+
+
+def test_a_lost_instance_that_is_sent_again_is_no_duplicate(make, sealed):
+    station = make(run=False)
+    lost = station.send()
+    [batch] = station.spool.batches()
+    [name] = station.spool.waiting(batch)
+    Path(station.spool.path(batch, name)).unlink()
+    known = SpoolName.parse(name)
+    station.run()
+    eventually(lambda: not station.batcher.has(known.sop_instance_uid, known.sha256))
+    station.send(lost)  # while the batch is open
+    station.batcher.close()
+    assert [i.sop_instance_uid for i in sealed().instances] == [lost.SOPInstanceUID]
 
 
 EARLIER_BATCH = "b20261101t120000000-0a1b"

@@ -12,6 +12,7 @@ from support.instances import ct, eventually
 
 from isocenter.storescp import metrics
 from isocenter.storescp.status import StoreRefusedError
+from isocenter.storescp.store.names import SpoolName
 
 
 def quarantined(sink, keys, reason):
@@ -68,6 +69,23 @@ def test_a_damaged_file_goes_to_quarantine_as_it_is(make, sink, keys, sealed, at
     assert [i.sop_instance_uid for i in sealed().instances] == [kept.SOPInstanceUID]
     _, key = quarantined(sink, keys, "damaged")
     assert sink.get(f"inbox/{key}") == content
+
+
+def test_a_damaged_instance_that_is_sent_again_is_no_duplicate(make, keys, sealed):
+    station = make(run=False)
+    dataset = station.send()
+    [batch] = station.spool.batches()
+    [name] = station.spool.waiting(batch)
+    path = Path(station.spool.path(batch, name))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    station.run()
+    known = SpoolName.parse(name)
+    eventually(lambda: not station.batcher.has(known.sop_instance_uid, known.sha256))
+    station.send(dataset)  # while the batch is open
+    station.batcher.close()
+    [instance] = sealed().instances
+    assert instance.sop_instance_uid == dataset.SOPInstanceUID
+    assert keys("DICOM/") == [instance.key]
 
 
 def test_refused_senders_bytes_reach_the_quarantine(make, sink, keys):

@@ -225,13 +225,8 @@ class Batcher:
     ) -> None:
         with self._lock:
             batch.writing -= 1
-            uid = name.sop_instance_uid
             if written is None:
-                left = tuple(h for h in batch.joined.get(uid, ()) if h != name.sha256)
-                if left:
-                    batch.joined[uid] = left
-                else:
-                    batch.joined.pop(uid, None)
+                _leave(batch, name)
             elif not written[1]:
                 batch.waiting += 1
                 self._work.add(
@@ -258,6 +253,16 @@ class Batcher:
             batch = self._batches[batch_name]
             batch.waiting -= 1
             self._complete_if_done(batch)
+
+    def forget(self, batch_name: str, name: SpoolName) -> None:
+        """A batch goes on without an instance; when it comes again, it is kept.
+
+        Call it when nothing is left to do for it: its name may be another's at once.
+        """
+        with self._lock:
+            batch = self._batches.get(batch_name)
+            if batch is not None:
+                _leave(batch, name)
 
     def sealed(self, batch_name: str) -> None:
         """S3 has the manifest and the folder is gone."""
@@ -306,3 +311,12 @@ class Batcher:
             self._work.batch_closed(batch.id)
         else:
             self._work.add(Task("manifest", batch.id))
+
+
+def _leave(batch: _Batch, name: SpoolName) -> None:
+    uid = name.sop_instance_uid
+    left = tuple(h for h in batch.joined.get(uid, ()) if h != name.sha256)
+    if left:
+        batch.joined[uid] = left
+    else:
+        batch.joined.pop(uid, None)

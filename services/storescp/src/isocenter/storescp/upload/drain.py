@@ -126,6 +126,8 @@ class Drain:
                     log.info("S3 takes objects again")
             if put is None:
                 self._noted(task, None)
+                if task.kind == "instance":  # it was set aside, or is gone
+                    self._batcher.forget(task.batch, SpoolName.parse(task.name))
             else:
                 self._noting.add(task, put)
 
