@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -183,6 +184,31 @@ def test_two_processes_do_not_share_a_spool(start, make_settings, s3, helpers):
     running.stop()
     second.reception.spool.prepare()
     second.stop()
+
+
+def test_a_spool_in_which_somebody_still_writes_is_not_given_up(
+    start, make_settings, associate, s3, helpers, monkeypatch
+):
+    process = start(shutdown_grace_s=0.2)
+    written, go_on = threading.Event(), threading.Event()
+
+    def slow(_file):
+        written.set()
+        go_on.wait(10)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    assoc = associate(process)
+    sending = threading.Thread(target=assoc.send_c_store, args=(helpers.ct(),))
+    sending.start()
+    assert written.wait(5)
+    process.stop()
+    following = helpers.build(make_settings(), s3)
+    with pytest.raises(ConfigurationError, match="in use by another process"):
+        following.reception.spool.prepare()
+    go_on.set()
+    sending.join(10)
+    following.stop()
+    process.reception.spool.release()
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_process_that_is_still_ending_writes_over_nothing_of_the_next(
         parts.give_back(str(late), 14)
         os.close(parts.take().file)
         late.write_bytes(b"of the earlier")
-    assert os.stat(part.path).st_ino == os.fstat(part.file).st_ino
+    assert Path(part.path).stat().st_ino == os.fstat(part.file).st_ino
     os.close(part.file)
 
 

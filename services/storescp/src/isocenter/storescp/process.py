@@ -191,7 +191,7 @@ class Process:
             )
         if self.commitment is not None:
             self.commitment.stop(_ABORT_S)
-        self.reception.close()
+        self.reception.close(release=self.registry.wait_empty(0.0))
         self.uploader.close()
         return drained
 

@@ -137,10 +137,18 @@ class Reception:
             return 0.0
         return max(0.0, time.time() - made)
 
-    def close(self) -> None:
-        """Let another process have the volume."""
+    def close(self, *, release: bool = True) -> None:
+        """End.
+
+        Args:
+            release: whether another process may have the worker's folder now. While
+                somebody still writes there it may not: what he puts into a batch that
+                the other one seals would be removed with it. The kernel gives the
+                folder back when this process ends.
+        """
         self.index.close()
-        self.spool.release()
+        if release:
+            self.spool.release()
 
 
 def _open_index(settings: StoreScpSettings) -> Index:
