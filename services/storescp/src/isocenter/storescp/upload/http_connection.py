@@ -234,7 +234,7 @@ def _is_plain_success(came: bytes) -> bool:
     head = came.lower()
     return (
         b"\r\ncontent-length: 0\r\n" in head
-        and b"\r\nconnection: close" not in head
+        and b"\r\nconnection:" not in head
         and b"\r\ntransfer-encoding:" not in head
         and head.count(_END) == 1
     )
