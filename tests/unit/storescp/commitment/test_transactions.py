@@ -138,6 +138,54 @@ def test_a_name_that_two_workers_gave_keeps_both_transactions(
     assert not list((tmp_path / "w3" / "commitment").iterdir())
 
 
+IN_BOTH = [
+    # what is here, what another worker left of the same request, what is to be done
+    (State.ENDED, State.ASKED, [State.ASKED]),
+    (State.ENDED, State.DECIDED, [State.DECIDED]),
+    (State.ASKED, State.ENDED, [State.ASKED]),
+    (State.DECIDED, State.ENDED, [State.DECIDED]),
+    (State.ASKED, State.DECIDED, [State.DECIDED]),
+    (State.ENDED, State.ENDED, []),
+]
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("ours", "theirs", "left"), IN_BOTH)
+def test_a_request_made_to_two_workers_goes_on(
+    transactions, asked, make, tmp_path, ours, theirs, left, again
+):
+    def of(state, transaction):
+        return {
+            State.ASKED: transaction,
+            State.DECIDED: transaction.decided({}, make.NOW),
+            State.ENDED: transaction.ended("reported"),
+        }[state]
+
+    mine = asked()
+    if again:  # here the Transaction UID was used for other instances before
+        transactions.keep(asked(references=REFERENCES[:1]).ended("reported"))
+        mine = mine.model_copy(update={"again": True})
+    transactions.keep(of(ours, mine))
+    gone = Transactions(tmp_path / "w3" / "commitment")
+    gone.prepare()
+    gone.keep(of(theirs, asked()))
+    transactions.adopt(tmp_path / "w3" / "commitment")
+    assert [t.state for t in transactions.unfinished()] == left
+    assert not list((tmp_path / "w3" / "commitment").iterdir())
+
+
+def test_what_cannot_be_read_does_not_replace_what_can(
+    transactions, folder, asked, tmp_path
+):
+    transactions.keep(asked())
+    gone = tmp_path / "w3" / "commitment"
+    gone.mkdir(parents=True)
+    (gone / f"{asked().name}.asked.json").write_bytes(b"")
+    transactions.adopt(gone)
+    assert list(transactions.unfinished()) == [asked()]
+    assert [path.suffix for path in gone.iterdir()] == [".damaged"]
+
+
 def test_only_so_many_are_remembered(transactions, asked, make):
     for number in range(5):
         transactions.keep(asked(f"1.9.{number}").ended("reported"))

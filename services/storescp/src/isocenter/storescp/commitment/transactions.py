@@ -167,22 +167,31 @@ class Transactions:
         """Give transactions their place and name; answers how many.
 
         The files of a name that is taken by other instances here, which two workers
-        may have let happen at the same time, get the name of such a request.
+        may have let happen at the same time, get the name of such a request. What is
+        here already is not written over by less: by what can't be read, or by the end
+        of a request that was made here again.
         """
         moved = 0
         for path in sorted(source.glob("*.json")):
             earlier = _EARLIER.fullmatch(path.name)
-            name = earlier["family"] + earlier["state"] if earlier else path.name
-            target = self._folder / name
+            target = self._folder / (
+                earlier["family"] + earlier["state"] if earlier else path.name
+            )
             if target == path:
                 continue
             moved += 1
-            ours = self._first(self._folder, name.partition(".")[0])
-            theirs = _read(path)
-            if ours is None or theirs is None or ours.digest == theirs.digest:
+            name = target.name.partition(".")[0]
+            ours, theirs = self._first(self._folder, name), _read(path)
+            if ours is not None and theirs is not None and ours.digest != theirs.digest:
+                theirs = theirs.model_copy(update={"again": True})
+                ours = self._first(self._folder, theirs.name)
+            if ours is None and (theirs is None or theirs.name == name):
                 path.replace(target)
+            elif theirs is None:
+                _put_aside(path)
             else:
-                self.keep(theirs.model_copy(update={"again": True}))
+                if ours is None or theirs.state is not State.ENDED:
+                    self.keep(theirs)
                 path.unlink()
         if moved:
             durable.sync_folder(self._folder)
@@ -252,12 +261,7 @@ class Transactions:
             try:
                 yield Transaction.model_validate_json(path.read_bytes())
             except ValidationError:
-                path.rename(path.with_suffix(".damaged"))
-                log.warning(
-                    "a storage commitment request on the volume can't be read; it is"
-                    " put aside, and its sender gets no report",
-                    extra={"file": path.with_suffix(".damaged").name},
-                )
+                _put_aside(path)
 
     def forget(self, now: datetime, after: timedelta, most: int) -> int:
         """Remove those that ended long ago, and the oldest beyond ``most``.
@@ -275,6 +279,15 @@ class Transactions:
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
+
+
+def _put_aside(path: Path) -> None:
+    path.rename(path.with_suffix(".damaged"))
+    log.warning(
+        "a storage commitment request on the volume can't be read; it is put aside, and"
+        " its sender gets no report",
+        extra={"file": path.with_suffix(".damaged").name},
+    )
 
 
 def _read(path: Path) -> Transaction | None:
