@@ -229,6 +229,21 @@ def test_what_was_not_searched_is_not_said_to_be_nowhere(
     assert look() is finding
 
 
+def test_a_search_that_is_not_needed_any_more_does_not_go_on(
+    look, index, s3, make, monkeypatch
+):
+    monkeypatch.setattr("isocenter.storescp.commitment.manifests._MOST_AT_ONCE", 1)
+    for hours in range(10):
+        batch = batch_id(make.NOW - timedelta(hours=hours), "aa")
+        s3.put(f"batches/{batch}.json", make.manifest(batch, (make.CT, "1.9", b"x")))
+    search = Search()
+    assert look(search=search) is Finding.UNSURE
+    assert search.goes_on
+    index.add(UID)  # another worker acknowledged it
+    assert look(search=search, imported=True) is Finding.PENDING
+    assert not search.goes_on
+
+
 def test_imported_asks_healthimaging_s_output_and_not_the_object(look, index, s3):
     row = index.add(UID)
     assert look(imported=True) is Finding.PENDING

@@ -120,6 +120,7 @@ class Whereabouts:
             asked_at: when their sender asked.
             search: of this transaction.
         """
+        search.whole = True  # until there is something to search
         found: dict[str, Finding] = {}
         there: dict[str, Stored] = {}
         unknown: dict[str, Reference] = {}
