@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
@@ -90,7 +90,9 @@ class Registry:
             association.end_when_idle()
         if not self.wait_empty(last_s):
             for association in self.active():
-                association.abort()
+                # One whose peer takes nothing waits; it must not hold up the others.
+                with suppress(RuntimeError):  # the system has no thread left
+                    threading.Thread(target=association.abort, daemon=True).start()
             self.wait_empty(last_s)
 
     def wait_empty(self, timeout_s: float) -> bool:
