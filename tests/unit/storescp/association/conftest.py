@@ -34,8 +34,10 @@ class MemoryStore:
         self.hold = threading.Event()
         self.hold.set()
         self.finishing = threading.Semaphore(0)
+        self.opened = threading.Event()
 
     def open(self, command, peer):
+        self.opened.set()
         if self.open_error is not None:
             raise self.open_error
         return MemorySink(self, command, peer)

@@ -383,16 +383,14 @@ def test_an_idle_association_is_ended_at_shutdown(connect, registry):
     assert not registry.wait_empty(0.05)
     registry.end_all(0.05)
     assert aborted(sender) == (0, 0)
-    assert not registry.active()
+    assert registry.wait_empty(5)
 
 
 def test_an_instance_under_way_is_finished_at_shutdown(connect, registry, store):
     sender = connect()
     pdus = message_pdus(1, store_command("1.2.3"), DATA)
     sender.send(pdus[:300_000])
-    while not registry.active():
-        time.sleep(0.01)
-    time.sleep(0.1)
+    assert store.opened.wait(5)
     thread = threading.Thread(target=registry.end_all, args=(5,))
     thread.start()
     time.sleep(0.3)
@@ -408,9 +406,7 @@ def test_an_association_that_never_ends_is_aborted_at_shutdown(
 ):
     sender = connect()
     sender.send(message_pdus(1, store_command("1.2.3")))
-    while not registry.active():
-        time.sleep(0.01)
-    time.sleep(0.1)
+    assert store.opened.wait(5)
     registry.end_all(0.2)
     assert aborted(sender) == (0, 0)
     sender.thread.join(5)
