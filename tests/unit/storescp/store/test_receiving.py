@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 
 import pytest
 from pynetdicom.dsutils import encode
@@ -106,6 +107,18 @@ def test_other_bytes_are_noticed_across_batches(store):
     store.drain()
     key = store.send(ct(uid="1.2.3.4", seed=2)).fields["key"]
     assert "/1.2.3.4-" in key
+
+
+@pytest.mark.parametrize("durability", ["spool", "object_store"])
+def test_the_index_knows_when_an_instance_came_before_its_row_is_written(
+    make_store, monkeypatch, durability
+):
+    store, recorded = make_store(durability=durability), []
+    monkeypatch.setattr(store.index, "record", recorded.append)
+    before = time.time()
+    store.send(ct(uid="1.2.3.4"))
+    (known,) = recorded
+    assert before - 1 <= known.time <= time.time()
 
 
 def test_without_an_index_a_batch_never_has_two_of_one_key(store, monkeypatch):

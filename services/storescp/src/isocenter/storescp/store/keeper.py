@@ -154,6 +154,7 @@ class Keeper:
                     key=placed.key,
                     batch=batch,
                     place=self._spool.place(batch, name),
+                    time=placed.received_at.timestamp(),
                 )
             )
             return placed, False
