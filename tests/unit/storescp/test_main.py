@@ -7,12 +7,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 
 from isocenter.core.errors import ConfigurationError
 from isocenter.core.health import HealthServer
 from isocenter.storescp import main, reception, serving, shutdown
+from isocenter.storescp.commitment.request import Reference
+from isocenter.storescp.commitment.transactions import Transaction, Transactions
 
 
 @pytest.fixture
@@ -99,6 +102,26 @@ def test_an_association_has_the_grace_time_but_the_reserve_and_nothing_is_lost(
     assert 1.0 <= time.monotonic() - began < 20
     helpers.eventually(lambda: assoc.is_aborted)
     assert len(s3.keys("DICOM/")) == len(s3.keys("batches/")) == 1
+
+
+def test_requests_for_commitment_of_a_worker_that_is_gone_go_on_beside_ours(
+    start, tmp_path
+):
+    # Two workers let one Transaction UID be used for different instances.
+    for worker, instance in (("w0", "1.2.1"), ("w1", "1.2.2")):
+        transactions = Transactions(tmp_path / "spool" / worker / "commitment")
+        transactions.prepare()
+        transactions.keep(
+            Transaction.asked(
+                "1.9.1",
+                (Reference("1.2.840.10008.5.1.4.1.1.2", instance),),
+                calling_ae="CT1",
+                called_ae="S3SCP",
+                now=datetime.now(UTC),
+            )
+        )
+    process = start(workers=1, commitment_peers={"CT1": "127.0.0.1:1"})
+    assert process.commitment.waiting() == 2
 
 
 def test_what_cannot_be_drained_stays_for_the_next_process(

@@ -188,7 +188,7 @@ class TestTakeOver:
         other.close()
         later = make_store(workers=1)
         assert len(list(later.spool.quarantine.waiting())) == 1
-        assert (later.spool.root / "commitment" / "one.json").exists()
+        assert (requests / "one.json").exists()  # for commitment to adopt
         assert listed(later.drain()) == ["1.2.3.1"]
         assert not list((later.spool.volume / "w1").glob("b*"))
 

@@ -31,8 +31,7 @@ from isocenter.storescp.store.spool import (
 
 log = logging.getLogger(__name__)
 
-_OTHERS = ("quarantine", "commitment")
-"""Folders of a worker beside its batches; their files' names are the same for all."""
+_QUARANTINE, _COMMITMENT = "quarantine", "commitment"
 _RECORD, _PUT, _ASK = ".json", ".put.json", ".ask"
 
 
@@ -77,8 +76,11 @@ def _take(folder: Path, spool: Spool) -> None:
         for batch in _batches(folder):
             log.info("batch taken over", extra={"batch": batch.name})
             batch.rename(spool.root / batch.name)
-        for other in _OTHERS:
-            _merge(folder / other, spool.root / other)
+        # Its files have their hashes as names: one that is here already is the same.
+        _merge(folder / _QUARANTINE, spool.root / _QUARANTINE)
+        if folder == spool.volume:
+            # A worker's requests may have the names of ours: commitment adopts them.
+            _merge(folder / _COMMITMENT, spool.root / _COMMITMENT)
         durable.sync_folder(spool.root)
         for part in _entries(folder / "incoming"):
             part.unlink()
