@@ -2,10 +2,10 @@
 
 One SQLite file for all workers of a pod. It is no truth: what it says is checked
 against the volume or S3 before it is relied upon. Losing it costs second objects of
-instances that are sent again, and commitment forgets which versions went to quarantine.
-Rows are written by one thread, many at a time, without waiting for the disk
-(``synchronous=NORMAL`` in WAL mode: the file survives any kill whole, and a loss of
-power with its last rows gone).
+instances that are sent again, and commitment forgets which versions went to quarantine
+and are not on the volume any more. Rows are written by one thread, many at a time,
+without waiting for the disk (``synchronous=NORMAL`` in WAL mode: the file survives any
+kill whole, and a loss of power with its last rows gone).
 
 Across workers an instance is known a moment after it was acknowledged; within a
 worker at once.

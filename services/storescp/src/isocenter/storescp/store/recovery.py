@@ -4,6 +4,7 @@ import logging
 import time
 
 from isocenter.core.errors import IsocenterError
+from isocenter.storescp.quarantine.entry import ACKNOWLEDGED, parse_entry
 from isocenter.storescp.store.backlog import Backlog, Task
 from isocenter.storescp.store.batcher import Batcher
 from isocenter.storescp.store.index import Index, Known
@@ -49,6 +50,7 @@ def recover(
         _fill(index, spool, batch, indexed_until)
         batcher.take_over(batch, waiting)
     if spool.quarantine.tidy():
+        _fill_aside(index, spool)
         work.add_quarantine()
 
 
@@ -81,3 +83,24 @@ def _fill(index: Index, spool: Spool, batch: str, until: float) -> None:
                 time=instance.received_at.timestamp(),
             )
         )
+
+
+def _fill_aside(index: Index, spool: Spool) -> None:
+    """As ``_fill``, of acknowledged instances that went to quarantine."""
+    for reason, sha256 in spool.quarantine.waiting():
+        if reason not in ACKNOWLEDGED:
+            continue
+        file, document = spool.quarantine.files(reason, sha256)
+        try:
+            entry = parse_entry(document.read_bytes(), source=document.name)
+            received_at = file.stat().st_mtime
+        except (OSError, IsocenterError):
+            continue
+        uid = entry.sop_instance_uid
+        again = (
+            not row.place or (spool.volume / row.place).exists()
+            for row in index.versions(uid)
+            if row.sha256 == sha256
+        )
+        if uid and not any(again):
+            index.set_aside(uid, sha256, entry.batch, received_at)
