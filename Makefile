@@ -11,6 +11,7 @@ export KUBECONFIG := $(ISOCENTER_CACHE)/cluster/kubeconfig
 endif
 # Paths that are linted, type-checked and formatted.
 SOURCES := libs services operator pipeline devcloud infra tests hack bench
+CONTRACT := pytest -q -n 2 --dist loadfile -p no:hypothesispytest tests/contract
 TYPED := $(addsuffix /src,libs/core services/storescp services/tlm-proxy services/fetcher operator pipeline devcloud) infra/eks/isocenter_infra
 
 .PHONY: help
@@ -51,12 +52,13 @@ unit: init ## small tests, many, no network beyond loopback
 
 serving: init ## the Store SCP and the tile proxy as servers, over sockets
 	pytest -q -n 2 -m serving tests/unit
+	$(CONTRACT) -m serving
 
 devcloud: init ## the local AWS's own tests
 	pytest -q -n 2 devcloud/tests
 
 contract: init ## the product against the local AWS, over HTTP
-	pytest -q -n 2 --dist loadfile -p no:hypothesispytest tests/contract
+	$(CONTRACT) -m "not serving"
 
 chart: init ## the charts, rendered and checked
 	@hack/cluster/tools.sh helm kubeconform

@@ -6,7 +6,12 @@ import pytest
 
 TIERS = ("cluster", "system")
 SLOW = ("contract", "interop", "cluster", "system")
-SERVING = ("unit/storescp", "unit/tlm_proxy/http")
+SERVING = (
+    "unit/storescp",
+    "unit/tlm_proxy/http",
+    "contract/test_storescp.py",
+    "contract/test_storescp_workers.py",
+)
 """Tests that start a server each, and talk to it over sockets: half of all time."""
 
 
