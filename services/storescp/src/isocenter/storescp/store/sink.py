@@ -97,7 +97,8 @@ class SpoolSink:
             OSError: the volume's.
         """
         self._hash.update(piece)
-        parts = (piece,) if self._start else (self._header, piece)
+        parts = (self._header, piece) if self._header else (piece,)
+        self._header = b""
         self._start = self._start or bytes(piece[:_START_BYTES])
         written = os.writev(self._file, parts)
         for part in parts:
