@@ -40,8 +40,25 @@ def together(serving, ports, bucket, tmp_path):
                 return answer.read().decode()
 
         eventually(lambda: len(workers_of(process.pid)) == 2, 20)
-        eventually(lambda: len(counted(metrics(), "tasks_waiting")) == 2, 20)
+        # A worker tells its metrics a moment before it takes associations.
+        eventually(lambda: min(shares(port, metrics, 4)) >= 1, 30)
         yield process, port, metrics
+
+
+def shares(port, metrics, count):
+    """How many of some associations, opened one after the other, each worker got."""
+
+    def active():
+        return list(counted(metrics(), "associations_active").values())
+
+    with ExitStack() as stack:
+        opened = [stack.enter_context(associate(port)) for _ in range(count)]
+        eventually(lambda: sum(active()) == count, 20)
+        found = active()
+        for each in opened:
+            each.release()
+    eventually(lambda: sum(active()) == 0, 20)
+    return found if len(found) > 1 else [0]
 
 
 def workers_of(parent):
@@ -104,14 +121,8 @@ def senders(together):
 
 def test_associations_go_to_who_has_fewer(together):
     _, port, metrics = together
-    associations = [associate(port) for _ in range(4)]
-    active = counted(metrics(), "associations_active")
-    assert sum(active.values()) == 4
-    assert min(active.values()) >= 1, "one worker has them all"
-    for each in associations:
-        with each:
-            each.release()
-    eventually(lambda: sum(counted(metrics(), "associations_active").values()) == 0)
+    # One of a busy machine's workers may be late, but not each time.
+    eventually(lambda: shares(port, metrics, 6) == [3, 3], 30)
 
 
 def test_the_limit_of_a_peer_is_of_all_workers(together):
@@ -141,8 +152,7 @@ def test_the_limit_of_a_peer_is_of_all_workers(together):
             stack.enter_context(sender)
         assert len(opened) == 6
         eventually(lambda: sum(counted(metrics(), "associations_active").values()) == 6)
-        shares = counted(metrics(), "associations_active").values()
-        assert min(shares) >= 1, "one worker has them all"
+        had = counted(metrics(), "associations_active")
         with pytest.raises(RefusedError):
             associate(port)
         with associate(port, "CT2") as other:
@@ -150,14 +160,15 @@ def test_the_limit_of_a_peer_is_of_all_workers(together):
         eventually(lambda: sum(counted(metrics(), "associations_active").values()) == 6)
 
         # What a killed worker had is free again, and no more than that.
-        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        busiest = max(had, key=had.__getitem__)
+        os.kill(workers_of(process.pid)[busiest], signal.SIGKILL)
 
         def again():
             return len(counted(metrics(), "associations_active")) == 2
 
         eventually(again, 20)
         left = int(sum(counted(metrics(), "associations_active").values()))
-        assert 1 <= left < 6
+        assert left == 6 - had[busiest]
         for _ in range(6 - left):
             stack.enter_context(associate(port))
         with pytest.raises(RefusedError):
