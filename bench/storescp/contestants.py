@@ -29,7 +29,6 @@ OURS = {
 _DCMTK = Path("/usr/bin/storescp")
 """Debian's: pynetdicom has programs of the same names."""
 _ORTHANC = Path("/usr/sbin/Orthanc")
-_MAX_PDU = 128 * 1024
 
 
 @dataclass

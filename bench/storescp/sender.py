@@ -26,7 +26,7 @@ from pynetdicom.presentation import build_context
 from bench.proxy.processes import BenchError
 
 _CONTEXT = 1
-_P_DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x04, 0x05, 0x06, 0x07
+_P_DATA, _RELEASE_RQ = 0x04, 0x05
 _COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02
 _TIMEOUT_S = 60.0
 _PDV_HEADER = 6

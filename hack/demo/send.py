@@ -12,6 +12,7 @@ from demo.dcmtk import dcmtk
 from demo.place import NAMESPACE, STUDY, cache
 from demo.port_forward import port_forward
 from demo.shell import run
+from demo.unpack import unpack
 
 AE_TITLE = "S3SCP"
 PORT = 11113
@@ -23,9 +24,7 @@ def study() -> list[Path]:
     with tarfile.open(STUDY) as archive:
         names = [member.name for member in archive.getmembers()]
         if not all((folder / name).exists() for name in names):
-            # Pythons before 3.11.4 have no filters, and no argument for one.
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(folder)  # noqa: S202 - our own archive
+            unpack(archive, folder)
     return [folder / name for name in names]
 
 

